@@ -1,0 +1,169 @@
+"""How a source is read: what every connector promises.
+
+A connector reaches one source and reads its streams as Arrow record batches. It knows nothing of
+mapping, warehouse or schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+
+CursorValue = datetime | date | int | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cursor:
+    """The column by which a stream is read in intervals.
+
+    Attributes:
+        column: Name of the column in the source.
+        late_window: How far the next read goes back behind the last one.
+        lag: Kept distance to the source's clock, so that rows committed this second aren't cut.
+        deletes: Count the source's rows after the read and look for vanished keys when they
+            are fewer than the ones landed.
+    """
+
+    column: str
+    late_window: timedelta | int = timedelta(days=2)
+    lag: timedelta = timedelta(seconds=10)
+    deletes: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSpec:
+    """What to read of one stream. `options` are the connector's own (table, query, files, ...).
+
+    Attributes:
+        name: Name of the stream in its source.
+        columns: The source columns that the mapping uses, each once, key, cursor and version
+            included. Nothing else is read.
+        key: The columns that identify a row.
+        cursor: None for a stream that is read whole every time.
+        mode: `snapshot`: what a whole read doesn't contain any more is gone. `increment`: a
+            key that is missing deletes nothing.
+        options: The connector's validated options model for this stream.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    cursor: Cursor | None = None
+    mode: Literal["snapshot", "increment"] = "snapshot"
+    options: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadRequest:
+    """One read of one stream.
+
+    Attributes:
+        low: First cursor value to read (inclusive), or None to read everything, rows with a
+            NULL or future cursor included.
+        high: Fixed by `Connector.high` before the read; rows at or past it aren't read when
+            `low` is given. None for a stream without a cursor.
+        known_files: Content hashes (sha256, hex) of files already landed: they aren't read.
+        batch_rows: Most rows in one batch.
+        limit: Stop after so many rows (`sync --limit`), or None.
+    """
+
+    low: CursorValue | None = None
+    high: CursorValue | None = None
+    known_files: frozenset[str] = frozenset()
+    batch_rows: int = 50_000
+    limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRead:
+    """One file as seen by a read."""
+
+    path: str  # below the source's folder
+    hash: str  # sha256, hex
+    size: int  # bytes
+    rows: int  # records found, broken ones included; 0 when it was known and not read
+    unchanged: bool  # its content was in `known_files`
+
+
+@dataclass(kw_only=True)
+class ReadSummary:
+    """What a read found beside its rows; complete once the batches are exhausted."""
+
+    null_cursor: int = 0  # rows of the source whose cursor is NULL (counted, read or not)
+    future_cursor: int = 0  # rows at or past `high`
+    source_rows: int | None = None  # rows below `high`, where the source can count (cursor.deletes)
+    snapshot_xmin: int | None = None  # PostgreSQL: oldest transaction still open at the read
+    snapshot_xmax: int | None = None  # PostgreSQL: first transaction id not yet given out
+    files: list[FileRead] = field(default_factory=list)
+    is_complete: bool = False  # the whole of the request was delivered (False under `limit`)
+
+
+class Read(Protocol):
+    """A read under way. A context manager: leaving it closes cursors, files and connections."""
+
+    schema: pa.Schema  # the spec's columns as they are delivered, then CONNECTOR_COLUMNS it uses
+    summary: ReadSummary
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yields the rows, in bounded batches, once."""
+        ...
+
+    def __enter__(self) -> Read: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What `check` saw of a stream.
+
+    Attributes:
+        columns: Every column the source has, with its type in the source's own words.
+        sample: The first rows of the mapped columns (at most 200), as a read would deliver them.
+        notes: Sentences worth a person's attention (encoding seen, primary key, time zone, ...).
+    """
+
+    columns: dict[str, str]
+    sample: pa.Table
+    notes: tuple[str, ...] = ()
+
+
+class Connector(Protocol):
+    """One source, reachable. Built from the source's connector options by the registry."""
+
+    def check(self, spec: StreamSpec) -> Found:
+        """Reaches the source and looks at the stream; reads at most a sample.
+
+        Raises:
+            TransientSourceError: It could not be reached.
+            SourceError: It refused (wrong password, no permission, no such table or file).
+            ContractError: A column of the spec isn't there.
+        """
+        ...
+
+    def high(self, spec: StreamSpec) -> CursorValue | None:
+        """The upper bound for the next read: the source's clock minus the lag, or the greatest
+        value of a cursor that isn't a time (plus one for integers). None without a cursor."""
+        ...
+
+    def read(self, spec: StreamSpec, request: ReadRequest) -> Read:
+        """Opens a read. Raises like `check`; errors in mid-read come out of `batches`."""
+        ...
+
+    def keys(self, spec: StreamSpec, *, below: CursorValue | None = None) -> Iterator[pa.RecordBatch]:
+        """The key columns of every row (with a cursor below `below`, where given)."""
+        ...
+
+    def close(self) -> None:
+        """Gives back connections."""
+        ...
+
+
+def missing_columns(wanted: Sequence[str], found: Sequence[str]) -> list[str]:
+    """The wanted columns that the source doesn't have, in their order."""
+    there = set(found)
+    return [name for name in wanted if name not in there]

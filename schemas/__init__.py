@@ -1,0 +1,1 @@
+"""What a record is: entities, code lists, mapping, validation. Knows nothing above it."""

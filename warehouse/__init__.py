@@ -1,0 +1,1 @@
+"""Where rows land and how they are asked for."""
