@@ -1,0 +1,62 @@
+# Every target does its own set-up; nothing has to be run before it.
+#   make test PYTHON=/path/to/python   uses an interpreter that has everything already
+#   make test BASE_PYTHON=python3.12   builds .venv with another Python (3.11 or newer)
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BASE_PYTHON ?= python3
+VENV := .venv
+
+ifdef PYTHON
+PY := $(PYTHON)
+READY :=
+else
+PY := $(VENV)/bin/python
+READY := $(VENV)/.installed
+endif
+
+PYTEST_ARGS ?= -n auto --dist loadgroup
+
+# Nothing the project starts reports home.
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+
+.PHONY: help demo test lint format docs real-data constraints clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
+		while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+# The stamp is written last: an interrupted installation starts over.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make BASE_PYTHON=python3.12 ..." >&2; exit 2; }
+	$(BASE_PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: $(READY) ## Two generated offices, from PostgreSQL and CSV into a warehouse at data/demo
+	$(PY) -m demo
+
+test: $(READY) ## Run all tests (PYTEST_ARGS='-k name' narrows it down)
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(READY) ## ruff and mypy --strict
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+format: $(READY) ## Lay the code out the way ruff does
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+docs: $(READY) ## Write the generated pages of docs/ again
+	$(PY) scripts/generate_docs.py
+
+real-data: $(READY) ## Sync the real records of ../shared/data and write docs/real-data.md
+	$(PY) -m tests.real.report
+
+constraints: ## Resolve everything anew, unpinned, and write constraints.txt
+	scripts/freeze-constraints.sh $(BASE_PYTHON)
+
+clean: ## Remove the virtual environment and caches (the demo's warehouse in data/ stays)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that tests need beside what pip brings. The list is empty while
+# every server that the tests start comes in a wheel.
+set -euo pipefail
+
+packages=()
+
+missing=()
+for name in ${packages[@]+"${packages[@]}"}; do
+  dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || missing+=("$name")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
