@@ -1,0 +1,41 @@
+"""What every test stands on: a clean environment, a place for a warehouse, real servers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_OURS = ("LIENTHONG_WAREHOUSE", "LIENTHONG_SOURCES", "PREFECT_API_URL", "PREFECT_API_KEY")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Settles the environment before anything imports Prefect, which reads it once."""
+    for name in _OURS:
+        os.environ.pop(name, None)
+    os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+    os.environ["DO_NOT_TRACK"] = "1"
+    os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
+    home = tempfile.mkdtemp(prefix="lienthong-prefect-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    os.environ["PREFECT_HOME"] = home
+
+
+@pytest.fixture
+def warehouse_uri(tmp_path: Path) -> str:
+    """Where a test may create its own warehouse; nothing is there yet."""
+    return str(tmp_path / "warehouse")
+
+
+def needs_service(reason: str) -> None:
+    """Skips the test with its reason, or fails it where `LIENTHONG_REQUIRE_SERVICES` is set.
+
+    CI sets it: a service that cannot be started there is a defect of the build, not of the
+    machine.
+    """
+    if os.environ.get("LIENTHONG_REQUIRE_SERVICES"):
+        pytest.fail(f"needed in CI: {reason}")
+    pytest.skip(reason)
