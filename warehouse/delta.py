@@ -1,0 +1,287 @@
+"""The only door to Delta Lake.
+
+Every commit that has to happen exactly once goes through the handle on which its precondition was
+read: delta-rs never compares `txn` versions by itself, it only refuses a commit whose snapshot
+predates another commit with the same app id. A `Table` therefore offers no write by path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import polars as pl
+import pyarrow as pa
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Schema,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import (
+    CommitFailedError,
+    DeltaError,
+    SchemaMismatchError,
+    TableNotFoundError,
+)
+
+from schemas.errors import WarehouseError
+
+STATE_KEY: Final = "lienthong.state"
+ATTEMPTS: Final = 5
+_KEEP_LOG: Final = {"delta.logRetentionDuration": "interval 36500 days"}
+_WRITER: Final = WriterProperties(compression="ZSTD", compression_level=3)
+_DISK_FULL_HINT: Final = "free space, then run the same command again: what was committed is kept"
+
+T = TypeVar("T")
+
+
+class LostRaceError(WarehouseError):
+    """Another writer committed first: reload, read the txn again, recompute."""
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Turns errors of the Delta library into ours, without the values that they may print."""
+    try:
+        yield
+    except CommitFailedError:
+        raise LostRaceError(f"{uri}: another run wrote to this table first") from None
+    except SchemaMismatchError:
+        raise WarehouseError(f"{uri}: the rows don't have the table's columns and types") from None
+    except (DeltaError, OSError) as error:
+        text = str(error)
+        if "No space left" in text or "os error 28" in text:
+            raise WarehouseError(f"{uri}: the disk is full; {_DISK_FULL_HINT}") from None
+        if "Permission denied" in text or "os error 13" in text:
+            raise WarehouseError(f"{uri}: no permission to write here") from None
+        if "Concurrent" in text or "conflict" in text.lower():
+            raise LostRaceError(f"{uri}: another run wrote to this table first") from None
+        kind = type(error).__name__
+        raise WarehouseError(f"{uri}: the table could not be read or written ({kind})") from None
+
+
+def retried(action: Callable[[], T]) -> T:
+    """Runs an action that reads its precondition anew, until it wins the race.
+
+    Args:
+        action: Opens its tables itself, so that a second try sees the other writer's commit.
+
+    Raises:
+        WarehouseError: It lost `ATTEMPTS` times.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return action()
+        except LostRaceError:
+            continue
+    return action()
+
+
+class Table:
+    """One Delta table at one version: reads see it, writes are refused when it has moved on."""
+
+    def __init__(self, handle: DeltaTable, uri: str) -> None:
+        self._handle = handle
+        self.uri = uri
+
+    @classmethod
+    def open(cls, uri: str) -> Table | None:
+        """The table at its newest version, or None where there is none."""
+        try:
+            with _translated(uri):
+                try:
+                    return cls(DeltaTable(uri), uri)
+                except TableNotFoundError:
+                    return None
+        except WarehouseError:
+            if "://" not in uri and not (Path(uri) / "_delta_log").is_dir():
+                return None
+            raise
+
+    @classmethod
+    def open_or_create(
+        cls, uri: str, schema: pa.Schema, *, partition_by: Sequence[str] = ()
+    ) -> Table:
+        """The table, created empty where there is none.
+
+        Two runs that create at once both get the one table.
+        """
+        table = cls.open(uri)
+        if table is not None:
+            return table
+        try:
+            return cls.create(uri, schema, partition_by=partition_by)
+        except WarehouseError:
+            table = cls.open(uri)
+            if table is None:
+                raise
+            return table
+
+    @classmethod
+    def create(
+        cls,
+        uri: str,
+        schema: pa.Schema,
+        *,
+        partition_by: Sequence[str] = (),
+    ) -> Table:
+        """Creates an empty table. Raises WarehouseError where one exists."""
+        with _translated(uri):
+            if "://" not in uri:
+                Path(uri).mkdir(parents=True, exist_ok=True)
+            handle = DeltaTable.create(
+                uri,
+                schema,
+                mode="error",
+                partition_by=list(partition_by),
+                configuration=_KEEP_LOG,
+            )
+            return cls(handle, uri)
+
+    @property
+    def version(self) -> int:
+        """The Delta version that this handle sees."""
+        return int(self._handle.version())
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema at this version."""
+        return pa.schema(self._handle.schema().to_arrow())
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the Parquet files of this version."""
+        return list(self._handle.file_uris())
+
+    def txn(self, app: str) -> int:
+        """The version that an app committed last, 0 where it never did."""
+        return int(self._handle.transaction_version(app) or 0)
+
+    def scan(self) -> pl.LazyFrame:
+        """The rows at this version, lazily; filters and columns are pushed to the files."""
+        return pl.scan_delta(self._handle)
+
+    def newest_state(self) -> str | None:
+        """The state carried by the newest commit that carries one (OPTIMIZE doesn't)."""
+        with _translated(self.uri):
+            limit = 1
+            while True:
+                history = self._handle.history(limit)
+                for commit in history:
+                    if STATE_KEY in commit:
+                        return str(commit[STATE_KEY])
+                if len(history) < limit:
+                    return None
+                limit *= 16
+
+    def add_columns(self, fields: Sequence[pa.Field]) -> None:
+        """Adds nullable columns, in a commit of its own."""
+        with _translated(self.uri):
+            added = Schema.from_arrow(pa.schema([f.with_nullable(True) for f in fields]))
+            self._handle.alter.add_columns(list(added.fields))
+
+    def append(
+        self,
+        rows: pa.Table,
+        *,
+        txns: Mapping[str, int] | None = None,
+        state: str | None = None,
+    ) -> int:
+        """Appends rows (none is allowed: the commit then only carries its txns and state).
+
+        Returns:
+            The Delta version after the commit.
+
+        Raises:
+            LostRaceError: Another commit with one of the same apps came first.
+        """
+        with _translated(self.uri):
+            write_deltalake(
+                self._handle,
+                rows,
+                mode="append",
+                writer_properties=_WRITER,
+                commit_properties=_properties(txns, state),
+            )
+        return self.version
+
+    def replace(
+        self,
+        rows: pa.RecordBatchReader | pa.Table,
+        *,
+        where: str,
+        txns: Mapping[str, int] | None = None,
+    ) -> int:
+        """Replaces the rows that `where` selects by `rows`, in one commit."""
+        with _translated(self.uri):
+            write_deltalake(
+                self._handle,
+                rows,
+                mode="overwrite",
+                predicate=where,
+                writer_properties=_WRITER,
+                commit_properties=_properties(txns, None),
+            )
+        return self.version
+
+    def merge(
+        self,
+        rows: pa.Table,
+        *,
+        on: str,
+        clauses: Mapping[str, Sequence[str]],
+        insert: str,
+        txns: Mapping[str, int],
+    ) -> int:
+        """Merges rows by the operation that their column `_op` names, in one commit.
+
+        Args:
+            rows: The table's columns and `_op`.
+            on: Match condition over the aliases `target` and `source`.
+            clauses: Operation to the columns that it writes where the key is there.
+            insert: The operation whose rows are inserted where the key isn't there.
+            txns: App to version, committed with the rows.
+
+        Raises:
+            LostRaceError: Another commit with one of the same apps came first.
+        """
+        with _translated(self.uri):
+            merger = self._handle.merge(
+                rows,
+                on,
+                source_alias="source",
+                target_alias="target",
+                writer_properties=_WRITER,
+                commit_properties=_properties(txns, None),
+            )
+            for operation, columns in clauses.items():
+                merger = merger.when_matched_update(
+                    {name: f"source.{name}" for name in columns},
+                    predicate=f"source._op = '{operation}'",
+                )
+            merger = merger.when_not_matched_insert(
+                {name: f"source.{name}" for name in self.schema.names},
+                predicate=f"source._op = '{insert}'",
+            )
+            merger.execute()
+        return self.version
+
+    def __repr__(self) -> str:
+        return f"Table({self.uri!r}, version={self.version})"
+
+
+def sql_text(value: str) -> str:
+    """A text as a literal of the predicate language."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _properties(txns: Mapping[str, int] | None, state: str | None) -> CommitProperties:
+    return CommitProperties(
+        custom_metadata=None if state is None else {STATE_KEY: state},
+        app_transactions=[Transaction(app, version) for app, version in (txns or {}).items()],
+    )

@@ -1,0 +1,124 @@
+"""The only door to DuckDB: hashing in the pipeline, and SELECT for analysts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from schemas.errors import ConfigError, WarehouseError
+
+_READ_ONLY: Final = {"SELECT", "EXPLAIN", "DESCRIBE"}
+_MEMORY_LIMIT: Final = "1GB"
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """An in-memory connection that loads no extension from outside; its zone is UTC."""
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def md5_of(expression: str, rows: pa.Table) -> pa.Array:
+    """MD5 (hex, 32 characters) of a VARCHAR expression over the columns of `rows`, in their order.
+
+    Args:
+        expression: SQL over the columns of `rows`.
+        rows: The input; it may not have a column called `_hash`.
+    """
+    connection = connect()
+    try:
+        connection.register("input_rows", rows)
+        query = f"SELECT md5({expression}) AS _hash FROM input_rows"  # noqa: S608 - column positions
+        hashes = connection.sql(query).to_arrow_table().column("_hash").combine_chunks()
+        return hashes.combine_chunks() if isinstance(hashes, pa.ChunkedArray) else hashes
+    finally:
+        connection.close()
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class AnalystDoor:
+    """A connection on which somebody else's SELECT may run.
+
+    The order matters: directories are allowed, then everything outside is shut, then the settings
+    are locked. After `lock` no statement reaches another file, the network or an extension.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self._connection = connect()
+        self._directory = str(directory)
+
+    def view(self, name: str, files: Sequence[str], schema: pa.Schema, *, where: str = "") -> None:
+        """Shows Parquet files as the view `name`, with the columns of `schema`."""
+        empty = f"_empty_{name}"
+        self._connection.register(empty, schema.empty_table())
+        columns = ", ".join(quoted(c) for c in schema.names)
+        body = f"SELECT {columns} FROM {quoted(empty)}"  # noqa: S608 - quoted names
+        if files:
+            listed = ", ".join("'" + f.replace("'", "''") + "'" for f in files)
+            body = (
+                f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=true, "  # noqa: S608
+                "hive_types_autocast=false, union_by_name=true)"
+            )
+        condition = f" WHERE {where}" if where else ""
+        self._connection.execute(f"CREATE VIEW {quoted(name)} AS {body}{condition}")
+
+    def table(self, name: str, rows: pa.Table) -> None:
+        """Shows a small table that lives in memory."""
+        self._connection.register(f"_rows_{name}", rows)
+        self._connection.execute(
+            f"CREATE TABLE {quoted(name)} AS SELECT * FROM {quoted('_rows_' + name)}"  # noqa: S608
+        )
+        self._connection.unregister(f"_rows_{name}")
+
+    def lock(self) -> None:
+        """Shuts the door to everything but the views."""
+        directory = self._directory.replace("'", "''")
+        self._connection.execute(f"SET allowed_directories = ['{directory}']")
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
+        self._connection.execute("SET lock_configuration = true")
+
+    def select(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """Runs one SELECT.
+
+        Raises:
+            ConfigError: It isn't one SELECT, or DuckDB can't run it; the message is DuckDB's.
+        """
+        try:
+            statements = self._connection.extract_statements(query)
+        except duckdb.Error as error:
+            raise ConfigError(f"the query can't be read: {_first_line(error)}") from None
+        if len(statements) != 1:
+            raise ConfigError(f"one SELECT at a time: this is {len(statements)} statements")
+        kind = statements[0].type.name
+        if kind not in _READ_ONLY:
+            raise ConfigError(f"only SELECT is allowed here: this is {kind}")
+        try:
+            result = self._connection.execute(statements[0], parameters)
+            return result.to_arrow_table()
+        except duckdb.PermissionException:
+            raise ConfigError(
+                "this query reaches outside the warehouse's analysts/ tables: that is shut"
+            ) from None
+        except duckdb.OutOfMemoryException:
+            raise WarehouseError(f"the query needs more than {_MEMORY_LIMIT} of memory") from None
+        except duckdb.Error as error:
+            raise ConfigError(f"the query failed: {_first_line(error)}") from None
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        self._connection.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]
