@@ -1,0 +1,244 @@
+"""The connectors by the name that `connector: {type: ...}` gives them.
+
+Importing this module is cheap: a connector's own libraries are imported when it connects. A new
+connector is one package and one entry in `CONNECTORS`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from schemas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from connectors.protocol import Connector
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+_DELIMITER_WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
+
+
+class OptionsModel(BaseModel):
+    """What every options model keeps: unknown keys are refused, values never shown in errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SqlOptions(OptionsModel):
+    """How a database is reached. `url` may hold a reference such as `${OFFICE_URL}`."""
+
+    url: SecretStr = Field(
+        description="Database URL: postgresql://user:password@host:5432/name or "
+        "sqlite:////path/to/file.db. Write it as a reference: ${VARIABLE}."
+    )
+    default_schema: Text | None = Field(
+        default=None, description="Schema of tables named without one (default: the role's own)."
+    )
+    connect_timeout: int = Field(
+        default=10, ge=1, le=600, description="Seconds to wait for a connection."
+    )
+    statement_timeout: int = Field(
+        default=900, ge=1, le=86_400, description="Seconds after which a statement is given up."
+    )
+
+
+class SqlStream(OptionsModel):
+    """What of a database is one stream: exactly one of `table` and `query`."""
+
+    table: Text | None = Field(
+        default=None,
+        description='Table or view, as name or schema.name; "odd.name" in double quotes.',
+    )
+    query: Text | None = Field(
+        default=None, description="One SELECT; its columns are the stream's columns."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> SqlStream:
+        if (self.table is None) == (self.query is None):
+            message = "exactly one of 'table' and 'query' is needed"
+            raise ValueError(message)
+        return self
+
+
+class FilesOptions(OptionsModel):
+    """Where the files lie."""
+
+    path: Text = Field(description="Folder; relative to the folder of the YAML file.")
+
+
+class FilesStream(OptionsModel):
+    """Which files are one stream, and how their text is cut into cells."""
+
+    files: Text | tuple[Text, ...] = Field(
+        description="Glob below `path`, or a list of them; ** crosses folders. Case is ignored."
+    )
+    format: Literal["csv", "tsv"] | None = Field(
+        default=None, description="Default: tsv for .tsv and .tab, else csv."
+    )
+    encoding: Text | None = Field(
+        default=None,
+        description="Python codec (cp1258, utf-16, ...). Default: byte order mark, else UTF-8.",
+    )
+    delimiter: Text | None = Field(
+        default=None,
+        description="One character, or comma, semicolon, tab, pipe. Default: seen in the header.",
+    )
+    quote: str = Field(
+        default='"', max_length=1, description="Quote character; empty where nothing is quoted."
+    )
+    header_row: int | None = Field(
+        default=None, ge=1, description="Line number of the header, where title lines precede it."
+    )
+    header_contains: tuple[Text, ...] = Field(
+        default=(), description="The header is the first line that has all of these cells."
+    )
+    aliases: Mapping[str, tuple[Text, ...]] = Field(
+        default_factory=dict,
+        description="Column: other spellings of its header (accents kept, case ignored).",
+    )
+    max_record_bytes: int = Field(
+        default=1_048_576,
+        ge=1_024,
+        le=67_108_864,
+        description="A longer record goes to quarantine as line_too_long.",
+    )
+
+    @field_validator("delimiter")
+    @classmethod
+    def _known_delimiter(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        char = _DELIMITER_WORDS.get(value.strip().casefold(), value)
+        if len(char) != 1 or not char.isascii() or char in '"\r\n\0':
+            message = "a delimiter is one ASCII character, or comma, semicolon, tab, pipe"
+            raise ValueError(message)
+        return char
+
+    @field_validator("quote")
+    @classmethod
+    def _known_quote(cls, value: str) -> str:
+        if value and (not value.isascii() or value in "\r\n\0"):
+            message = "a quote character is one ASCII character"
+            raise ValueError(message)
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            info = codecs.lookup(value)
+        except (LookupError, ValueError):
+            info = None
+        if info is None or not getattr(info, "_is_text_encoding", True):
+            known = ("utf-8", "utf-8-sig", "utf-16", "cp1258", "cp1252", "latin-1")
+            near = difflib.get_close_matches(value, known, n=1) or ["utf-8 or cp1258"]
+            message = f"Python knows no such text encoding; did you mean {near[0]}?"
+            raise ValueError(message)
+        return info.name
+
+    @model_validator(mode="after")
+    def _different_characters(self) -> FilesStream:
+        if self.quote and self.quote == self.delimiter:
+            message = "'quote' and 'delimiter' are the same character"
+            raise ValueError(message)
+        if self.header_row is not None and self.header_contains:
+            message = "only one of 'header_row' and 'header_contains' can say where the header is"
+            raise ValueError(message)
+        return self
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The globs, always as a tuple."""
+        return (self.files,) if isinstance(self.files, str) else self.files
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectorType:
+    """One kind of source.
+
+    Attributes:
+        name: What `connector: {type: ...}` says.
+        options_model: The keys beside `type`, at the source.
+        stream_model: The connector's own keys of a stream.
+        module: Module with `connect(options, *, timezone, base) -> Connector`.
+    """
+
+    name: str
+    options_model: type[OptionsModel]
+    stream_model: type[OptionsModel]
+    module: str
+
+    def connect(
+        self, options: BaseModel, *, timezone: str | None = None, base: Path | None = None
+    ) -> Connector:
+        """See `connect` below."""
+        module = importlib.import_module(self.module)
+        return cast("Connector", module.connect(options, timezone=timezone, base=base))
+
+
+CONNECTORS: dict[str, ConnectorType] = {
+    "sql": ConnectorType(
+        name="sql", options_model=SqlOptions, stream_model=SqlStream, module="connectors.sql"
+    ),
+    "files": ConnectorType(
+        name="files",
+        options_model=FilesOptions,
+        stream_model=FilesStream,
+        module="connectors.files",
+    ),
+}
+
+
+def connector_type(name: str) -> ConnectorType:
+    """The connector of that name.
+
+    Raises:
+        ConfigError: There is none; it names the nearest.
+    """
+    if name in CONNECTORS:
+        return CONNECTORS[name]
+    near = difflib.get_close_matches(name, CONNECTORS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    message = f"no connector type {name!r}; there are {', '.join(sorted(CONNECTORS))}{hint}"
+    raise ConfigError(message)
+
+
+def connect(
+    name: str,
+    options: BaseModel,
+    *,
+    timezone: str | None = None,
+    base: Path | None = None,
+) -> Connector:
+    """Builds the connector of one source; nothing is reached before its first use.
+
+    Args:
+        name: Connector type.
+        options: Its options model, every reference already replaced by its value.
+        timezone: IANA zone of the source's times that carry none (the source's `timezone`);
+            None: what the source itself says.
+        base: Folder that relative paths start from; None: the current one.
+
+    Raises:
+        ConfigError: Unknown type, or options that can't be used (a URL that is none, ...).
+    """
+    return connector_type(name).connect(options, timezone=timezone, base=base)
