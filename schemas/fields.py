@@ -48,6 +48,8 @@ class Field:
         en: What it holds, in English.
         unit: Unit of the value ("working day", "currency of `currency`"), if it has one.
         personal: The column identifies a person: it is pseudonymised before core.
+        min_length: Of a personal column: a value with fewer letters and digits is a filler that
+            identifies nobody, and becomes null.
         required: A row without it is quarantined.
         codes: Name of the code list whose codes are the only values.
         source: Decree, specification or message field the column comes from.
@@ -59,6 +61,7 @@ class Field:
     en: str
     unit: str | None = None
     personal: bool = False
+    min_length: int = 0
     required: bool = False
     codes: str | None = None
     source: str | None = None

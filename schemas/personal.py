@@ -1,0 +1,122 @@
+"""What identifies a person is replaced by a keyed pseudonym before it reaches core.
+
+A pseudonym is the first 128 bits, in hex, of the HMAC-SHA256 of the normalised value. One key gives
+one pseudonym for one value, whatever the column or the source, so that one person's dossiers can
+be followed from office to office by whoever may. Pseudonymised data is still personal data (Luật
+91/2025/QH15): it can be linked, and who holds the key can test a guess.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+import polars as pl
+
+from schemas.errors import ConfigError
+from schemas.fields import Entity, Field
+
+PSEUDONYM_LENGTH: Final = 32
+"""Hex digits of a pseudonym: 128 bits."""
+
+KEY_BYTES: Final = 16
+"""The least length of the key. Identity numbers have few digits: a short key can be searched."""
+
+_FINGERPRINT_TEXT: Final = b"lienthong person key fingerprint v1"
+_ALGORITHM: Final = "sha256"
+_INVISIBLE: Final = r"[\s\u200B-\u200D\u2060\uFEFF]+"
+_NOT_ALPHANUMERIC: Final = r"[^\p{L}\p{N}]"
+_RUNS: Final = (
+    "0123456789",
+    "123456789",
+    "012345678",
+    "1234567890",
+    "123456789012",
+    "012345678910",
+)
+_WORDS: Final = (
+    "KHÔNG", "KHONG", "KHÔNGCÓ", "KHONGCO", "CHƯACÓ", "CHUACO", "NULL", "NONE", "NA", "NAN",
+    "UNKNOWN", "EMPTY",
+)  # fmt: skip
+_LONGEST_REPEAT: Final = 4  # from here on, one character repeated is a filler and not a short id
+
+
+def pseudonymise(frame: pl.DataFrame, entity: Entity, key: bytes) -> pl.DataFrame:
+    """Replaces the values of the entity's personal columns by pseudonyms, fillers by null.
+
+    Rows, their order and every other column stay as they are. The HMAC is computed once for
+    each distinct value.
+
+    Args:
+        frame: Has the entity's personal columns as text; one that is absent is passed over.
+        entity: Says which columns are personal.
+        key: The secret key, at least `KEY_BYTES` bytes.
+
+    Raises:
+        ConfigError: The key is too short.
+    """
+    _check(key)
+    personal = [field for field in entity.fields if field.personal and field.name in frame.columns]
+    return frame.with_columns([_pseudonyms(frame[field.name], field, key) for field in personal])
+
+
+def fingerprint(key: bytes) -> str:
+    """What a warehouse stores to know its key again: an HMAC of a constant, 32 hex digits.
+
+    Raises:
+        ConfigError: The key is too short.
+    """
+    _check(key)
+    return hmac.digest(key, _FINGERPRINT_TEXT, _ALGORITHM).hex()[:PSEUDONYM_LENGTH]
+
+
+def normalised_identity(value: pl.Expr, *, min_length: int = 0) -> pl.Expr:
+    """The form of an identity that is hashed; null where it identifies nobody.
+
+    NFC, white space and invisible characters taken out, upper case. Punctuation stays: it tells a
+    branch (`0100109106-001`) from its head office. Fillers become null and so never join people:
+    values without a letter or digit, numbers below ten written with four digits or more
+    ("000000001") and zero itself, one character repeated four times or more ("9999"), counted
+    runs ("123456789"), words for "none" in Vietnamese and English, and values with fewer than
+    `min_length` letters and digits.
+
+    Args:
+        value: A String expression.
+        min_length: The field's `min_length`.
+    """
+    text = value.str.normalize("NFC").str.replace_all(_INVISIBLE, "").str.to_uppercase()
+    core = text.str.replace_all(_NOT_ALPHANUMERIC, "")
+    length = core.str.len_chars()
+    repeated = core.str.strip_chars(core.str.slice(0, 1)) == ""
+    filler = (
+        (length < max(min_length, 1))
+        | core.str.contains(r"^0+$")
+        | core.str.contains(r"^0{3,}[1-9]$")
+        | (repeated & (length >= _LONGEST_REPEAT))
+        | core.is_in([*_RUNS, *_WORDS])
+    )
+    return pl.when(~filler).then(text)
+
+
+def _pseudonyms(values: pl.Series, field: Field, key: bytes) -> pl.Series:
+    raw = values.drop_nulls().unique()
+    if raw.is_empty():
+        return values
+    identity = normalised_identity(pl.col("raw"), min_length=field.min_length)
+    distinct = pl.DataFrame({"raw": raw}).select("raw", identity=identity)
+    hashed = [
+        None
+        if text is None
+        else hmac.digest(key, text.encode(), _ALGORITHM).hex()[:PSEUDONYM_LENGTH]
+        for text in distinct["identity"]
+    ]
+    new = pl.Series(hashed, dtype=pl.String)
+    return values.replace_strict(distinct["raw"], new, default=None, return_dtype=pl.String)
+
+
+def _check(key: bytes) -> None:
+    if len(key) < KEY_BYTES:
+        raise ConfigError(
+            f"the person key has {len(key)} bytes, at least {KEY_BYTES} are needed: "
+            "make a new warehouse with a longer one"
+        )

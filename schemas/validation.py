@@ -1,0 +1,208 @@
+"""Every row is judged, and none is lost: accepted, warned or rejected, with every rule it broke.
+
+Rejections come from a pandera model derived from the entity, warnings from polars expressions.
+pandera tells which rows failed by their number: the set of `failure_cases["index"]` against our own
+row number. Its messages hold values of rows, so none of its errors leaves this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pandera.polars as pa
+import polars as pl
+from pandera.config import ValidationDepth, config_context
+from pandera.errors import SchemaError, SchemaErrors
+
+from schemas.codes import code_list
+from schemas.errors import ContractError
+from schemas.fields import Entity, Field, Rule
+
+_LISTS: Final = ("_reasons", "_warnings")
+_NAMES: Final = pl.List(pl.String())
+_ROW: Final = "_row_number"
+_NAME: Final = "_rule_name"
+_NOT_NULL: Final = "not_nullable"  # pandera's name for the check behind `nullable=False`
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Hits:
+    """The rows (by number, from 0) that broke one rule."""
+
+    name: str
+    rows: pl.Series
+
+
+def validate(frame: pl.DataFrame, entity: Entity) -> pl.DataFrame:
+    """Judges rows by the entity's types, required columns, code lists and rules.
+
+    Args:
+        frame: The entity's columns, `_reasons` and `_warnings` (lists of text, null is empty), and
+            any others.
+        entity: What the rows should be.
+
+    Returns:
+        The same rows in the same order. `_reasons` is extended by the rejecting rules a row broke,
+        `_warnings` by the warning ones: in the order of the entity, each name once. A required
+        column that is null because its value was already rejected isn't "missing" as well.
+
+    Raises:
+        ContractError: A column is missing or of another type. No row is to blame for that.
+    """
+    _check_shape(frame, entity)
+    own = frame.select(entity.columns)
+    rejected = _without_explained(_rejections(own, entity), frame["_reasons"])
+    warned = [
+        hits
+        for rule in entity.rules
+        if rule.severity == "warn" and (hits := _broken(own, rule)) is not None
+    ]
+    return _extended(_extended(frame, "_reasons", rejected), "_warnings", warned)
+
+
+def pandera_model(entity: Entity) -> pa.DataFrameSchema:
+    """The pandera (polars) model of an entity.
+
+    Each check carries as its error the name that goes into `_reasons`. Rules that only warn aren't
+    part of it. Use it on eager frames: pandera validates no value of a LazyFrame.
+    """
+    checks: dict[str, list[pa.Check]] = {
+        field.name: _field_checks(field) for field in entity.fields
+    }
+    for rule in entity.rules:
+        if rule.severity == "reject":
+            # On a column, not on the frame: a failure case is then one cell and not a whole row.
+            checks[_first_column(rule, entity)].append(_rule_check(rule))
+    columns = {
+        field.name: pa.Column(
+            field.polars_type,
+            nullable=not field.required,
+            checks=checks[field.name],
+            description=field.en,
+        )
+        for field in entity.fields
+    }
+    return pa.DataFrameSchema(columns, name=entity.name, description=entity.en)
+
+
+def _field_checks(field: Field) -> list[pa.Check]:
+    checks = []
+    if field.required and field.type == "text":
+        blank = pl.col(field.name).str.strip_chars() == ""
+        checks.append(_check(f"missing:{field.name}", broken=blank))
+    if field.codes is not None:
+        unknown = ~pl.col(field.name).is_in(code_list(field.codes).good)
+        checks.append(_check(f"unknown_code:{field.name}", broken=unknown))
+    return checks
+
+
+def _rule_check(rule: Rule) -> pa.Check:
+    return _check(rule.name, broken=rule.broken)
+
+
+def _check(name: str, *, broken: pl.Expr) -> pa.Check:
+    def holds(data: pa.PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(~broken.fill_null(value=False))
+
+    return pa.Check(holds, name=name, error=name, ignore_na=False)
+
+
+def _first_column(rule: Rule, entity: Entity) -> str:
+    used = set(rule.broken.meta.root_names())
+    return next(name for name in entity.columns if name in used)
+
+
+def _rejections(own: pl.DataFrame, entity: Entity) -> list[_Hits]:
+    """The rows that the pandera model refuses, by rule, in the order of the entity."""
+    failures = _failure_cases(own, entity)
+    if failures is None:
+        return []
+    if failures["index"].null_count() > 0:
+        checks = failures.filter(pl.col("index").is_null())["check"].unique().sort()
+        raise ContractError(
+            f"{entity.name} could not be validated: pandera gave no row for {', '.join(checks)}; "
+            "the mapped columns aren't what the entity expects"
+        )
+    missing = pl.concat_str(pl.lit("missing:"), pl.col("column"))
+    name = pl.when(pl.col("check") == _NOT_NULL).then(missing).otherwise(pl.col("check"))
+    found = failures.select(name=name, row=pl.col("index").cast(pl.UInt32)).unique()
+    by_name = {str(key): part["row"] for (key,), part in found.group_by("name")}
+    return [_Hits(name=one, rows=by_name[one]) for one in _rejecting(entity) if one in by_name]
+
+
+def _failure_cases(own: pl.DataFrame, entity: Entity) -> pl.DataFrame | None:
+    """What pandera found wrong, or None. The frame holds values of rows: it is never shown."""
+    try:
+        # The environment can switch pandera off, or down to types: here it may not.
+        with config_context(
+            validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA
+        ):
+            pandera_model(entity).validate(own, lazy=True)
+    except SchemaErrors as errors:
+        failures: pl.DataFrame = errors.failure_cases
+        return failures
+    except SchemaError:
+        raise ContractError(f"{entity.name} could not be validated by its pandera model") from None
+    return None
+
+
+def _rejecting(entity: Entity) -> list[str]:
+    """Every name that validation may give as a reason, in the order they are listed in a row."""
+    names = []
+    for field in entity.fields:
+        names += [f"missing:{field.name}", f"unknown_code:{field.name}"]
+    return names + [rule.name for rule in entity.rules if rule.severity == "reject"]
+
+
+def _broken(own: pl.DataFrame, rule: Rule) -> _Hits | None:
+    """The rows that break a rule, or None; null counts as kept."""
+    rows = own.select(row=rule.broken.fill_null(value=False).arg_true())["row"]
+    return None if rows.is_empty() else _Hits(name=rule.name, rows=rows)
+
+
+def _without_explained(rejected: list[_Hits], reasons: pl.Series) -> list[_Hits]:
+    """Takes "missing" from rows that already say why the column has no value."""
+    if reasons.list.len().sum() == 0:
+        return rejected
+    kept = []
+    for hits in rejected:
+        form, _, column = hits.name.partition(":")
+        rows = hits.rows
+        if form == "missing":
+            told = pl.element().str.ends_with(f":{column}").any()
+            known = reasons.gather(rows).list.eval(told).list.first().fill_null(value=False)
+            rows = rows.filter(~known)
+        kept.append(_Hits(name=hits.name, rows=rows))
+    return kept
+
+
+def _extended(frame: pl.DataFrame, column: str, hits: list[_Hits]) -> pl.DataFrame:
+    """Appends the names of broken rules to a list column; nothing else of the frame changes."""
+    known = pl.col(column).fill_null(pl.lit([], dtype=_NAMES))
+    found = [one for one in hits if not one.rows.is_empty()]
+    if not found:
+        return frame.with_columns(known.list.unique(maintain_order=True).alias(column))
+    pairs = pl.concat(
+        pl.DataFrame({_ROW: one.rows, _NAME: pl.repeat(one.name, len(one.rows), eager=True)})
+        for one in found
+    )
+    by_row = pairs.group_by(_ROW, maintain_order=True).agg(pl.col(_NAME))
+    new = pl.DataFrame({_ROW: pl.int_range(len(frame), dtype=pl.UInt32, eager=True)}).join(
+        by_row, on=_ROW, how="left", maintain_order="left"
+    )[_NAME]
+    extended = pl.concat_list(known, new.fill_null(pl.lit([], dtype=_NAMES)))
+    return frame.with_columns(extended.list.unique(maintain_order=True).alias(column))
+
+
+def _check_shape(frame: pl.DataFrame, entity: Entity) -> None:
+    expected = {field.name: field.polars_type for field in entity.fields}
+    problems = [
+        f"column '{name}' is missing"
+        if name not in frame.columns
+        else f"column '{name}' is {frame.schema[name]}, not {kind}"
+        for name, kind in (expected | dict.fromkeys(_LISTS, _NAMES)).items()
+        if frame.schema.get(name) != kind
+    ]
+    if problems:
+        raise ContractError(f"rows of {entity.name} have another shape: {'; '.join(problems)}")
