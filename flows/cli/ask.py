@@ -1,0 +1,191 @@
+"""Asking the warehouse: `sql`, `schema`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flows.cli.common import Settings, json_option, pass_settings
+from flows.output import Cell, Column, note, print_json, print_table, say
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN_ROWS = 1_000
+"""Most rows of a table on a screen; files take all."""
+
+
+@click.command()
+@click.argument("query")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="How the answer is written. [default: table]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to this file; its ending gives the format where --format doesn't.",
+)
+@click.option(
+    "--core",
+    is_flag=True,
+    help="Ask core as it stands. There are no releases yet, so it always is core that answers.",
+)
+@json_option
+@pass_settings
+def sql(
+    settings: Settings,
+    *,
+    query: str,
+    form: str | None,
+    output: Path | None,
+    core: bool,
+    as_json: bool,
+) -> None:
+    r"""Ask the warehouse a question in SQL (SELECT only).
+
+    The tables are the entities (dossier, dossier_event, payment, ...), quarantine_summary and
+    freshness; `lienthong schema` explains every column. QUERY - is read from standard input.
+
+    In CSV, a text cell that a spreadsheet would run as a formula gets an apostrophe in front.
+
+    \b
+        lienthong sql "SELECT status, count(*) FROM dossier GROUP BY status"
+        lienthong sql "SELECT * FROM dossier" -o dossiers.parquet
+    """
+    chosen = _format(form, output=output, as_json=as_json)
+    if query == "-":
+        query = sys.stdin.read()
+    from flows.query import query as ask
+
+    answer = ask(settings.warehouse, query, core=core)
+    if chosen == "table":
+        show_answer(answer)
+    else:
+        _write(answer, form=chosen, output=output)
+
+
+def _format(form: str | None, *, output: Path | None, as_json: bool) -> str:
+    """The format asked for, by `--format`, `--json` or the file's ending."""
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    chosen = form or ("json" if as_json else None) or ending or "table"
+    if as_json and chosen != "json":
+        raise click.UsageError(f"--json and --format {chosen} exclude each other.")
+    if output is not None and chosen not in ("csv", "json", "parquet"):
+        raise click.UsageError(
+            f"{output.name}: a file is csv, json or parquet; say which with --format."
+        )
+    if chosen == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not for a screen: give a file with --output.")
+    return chosen
+
+
+def _write(answer: pa.Table, *, form: str, output: Path | None) -> None:
+    from flows.export import WRITERS
+
+    if output is None:
+        target = sys.stdout.buffer
+        WRITERS[form](answer, target)
+        target.flush()
+        return
+    partial = output.with_name(f".{output.name}.part")
+    try:
+        with partial.open("wb") as file:
+            WRITERS[form](answer, file)
+        partial.replace(output)
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    note(f"{answer.num_rows:,} rows in {output}")
+
+
+def show_answer(answer: pa.Table) -> None:
+    """The first rows of an answer as a table, and how many there are."""
+    from flows.export import scalar_text
+
+    def cell(value: object) -> Cell:
+        match value:
+            case None | str() | bool() | int():
+                return value
+            case float():
+                return repr(value)
+            case list() | dict():
+                return json.dumps(value, ensure_ascii=False, default=scalar_text)
+            case _:
+                return scalar_text(value)
+
+    columns = [column.to_pylist() for column in answer.slice(0, SHOWN_ROWS).columns]
+    rows = [[cell(value) for value in row] for row in zip(*columns, strict=True)]
+    print_table([Column(name) for name in answer.column_names], rows)
+    if answer.num_rows > SHOWN_ROWS:
+        note(f"The first {SHOWN_ROWS:,} of {answer.num_rows:,} rows; --output FILE takes all.")
+    else:
+        note(f"{answer.num_rows:,} rows")
+
+
+@click.command()
+@click.argument("entity", required=False)
+@click.option("--markdown", is_flag=True, help="The whole dictionary as docs/data-dictionary.md.")
+@click.option(
+    "--for-editors",
+    is_flag=True,
+    help="The JSON Schema of a source YAML file, for completion in an editor.",
+)
+@json_option
+def schema(*, entity: str | None, markdown: bool, for_editors: bool, as_json: bool) -> None:
+    """The data dictionary: every table, column, code and rule.
+
+    With ENTITY only that table.
+    """
+    if markdown + for_editors + as_json > 1:
+        raise click.UsageError("--markdown, --for-editors and --json exclude each other.")
+    if for_editors:
+        from flows.catalog_schema import source_json_schema
+
+        print_json(source_json_schema())
+        return
+    if markdown:
+        from schemas.dictionary import as_markdown
+
+        click.echo(as_markdown(), nl=False)
+        return
+    show_dictionary(entity, as_json=as_json)
+
+
+def show_dictionary(name: str | None, *, as_json: bool) -> None:
+    """The columns of one entity, or of all."""
+    from schemas.entities import ENTITIES
+    from schemas.entities import entity as entity_of
+
+    entities = [entity_of(name)] if name else list(ENTITIES.values())
+    if as_json:
+        from schemas.dictionary import as_records
+
+        wanted = {one.name for one in entities}
+        print_json([record for record in as_records() if record["entity"] in wanted])
+        return
+    for one in entities:
+        say(f"{one.name}: {one.en} ({one.vi})")
+        rows = [
+            (
+                column.name, column.type, "required" if column.required else None,
+                "personal" if column.personal else None, column.codes, column.unit, column.en,
+                column.vi,
+            )
+            for column in one.fields
+        ]
+        optional = ("", " ", "codes", "unit")
+        titles = ("column", "type", *optional, "English", "Vietnamese")
+        print_table([Column(title, title in optional) for title in titles], rows)
+        for rule in one.rules:
+            say(f"  {rule.severity:<6} {rule.name}: {rule.en}")
+        say()

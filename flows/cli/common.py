@@ -1,0 +1,96 @@
+"""What the verbs of the command share: settings, options, exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from flows.receipts import Receipt, RunStatus
+
+if TYPE_CHECKING:
+    from flows.steps import Context
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_STATUS: dict[RunStatus, int] = {"done": 0, "failed": 1, "degraded": 3}
+"""Exit status of a finished command; 2 means a wrong configuration or command line."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+_AS_JSON = "lienthong.as_json"
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The global options.
+
+    Attributes:
+        warehouse: URI or path of the warehouse.
+        sources: Folder of the source YAML files.
+        debug: Show where in our code an error came from.
+        quiet: No progress.
+    """
+
+    warehouse: str
+    sources: Path
+    debug: bool = False
+    quiet: bool = False
+
+
+pass_settings = click.make_pass_decorator(Settings)
+
+
+def json_option(command: F) -> F:
+    """Adds `--json`."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        callback=_remember_json,
+        help="Print one JSON document on stdout, for programs.",
+    )(command)
+
+
+def wants_json(context: click.Context) -> bool:
+    """True where the command under way was given `--json`."""
+    return bool(context.meta.get(_AS_JSON))
+
+
+def _remember_json(context: click.Context, _: click.Parameter, value: bool) -> bool:
+    """Keeps the choice where the handler of errors finds it: contexts share their `meta`."""
+    context.meta[_AS_JSON] = value
+    return value
+
+
+def leave(status: RunStatus) -> NoReturn:
+    """Ends the command with the exit status that belongs to the outcome."""
+    click.get_current_context().exit(EXIT_STATUS[status])
+
+
+def worst(statuses: Iterable[RunStatus]) -> RunStatus:
+    """`failed` where something failed and nothing is done, `degraded` where not all is done."""
+    seen = set(statuses)
+    if "failed" in seen and "done" not in seen:
+        return "failed"
+    return "degraded" if seen - {"done"} else "done"
+
+
+def receipts_status(receipts: Iterable[Receipt]) -> RunStatus:
+    """The outcome of a run as a whole."""
+    return worst(receipt.status for receipt in receipts)
+
+
+def existing(settings: Settings) -> Context:
+    """The warehouse and catalog of a command that only looks: nothing is created."""
+    from flows.steps import open_context
+
+    return open_context(
+        warehouse_uri=settings.warehouse, sources_dir=settings.sources, read_only=True
+    )

@@ -1,0 +1,112 @@
+"""What is connected, and whether it still fits: `sources`, `check`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from flows.cli.common import Settings, json_option, leave, pass_settings, worst
+from flows.output import Column, note, print_json, print_table, say
+from flows.receipts import SourceLine, StreamCheck
+
+
+@click.command()
+@json_option
+@pass_settings
+def sources(settings: Settings, *, as_json: bool) -> None:
+    """What is connected: source, stream, entities, connector, agency.
+
+    Reads the YAML files only: no source is reached, no secret is needed.
+    """
+    from flows.catalog import load_catalog
+    from flows.steps import list_sources
+
+    lines = list_sources(load_catalog(settings.sources))
+    if as_json:
+        print_json(lines)
+        return
+    if not lines:
+        say(f"No source in {settings.sources}. docs/connect-an-office.md shows a first one.")
+        return
+    show_sources(lines)
+
+
+def show_sources(lines: Sequence[SourceLine]) -> None:
+    """One line per stream."""
+    columns = [
+        Column("source"), Column("office"), Column("agency", is_optional=True),
+        Column("level", is_optional=True), Column("connector"), Column("stream"),
+        Column("feeds"), Column("reads"), Column("", is_optional=True),
+    ]
+    print_table(
+        columns,
+        [
+            (
+                line.source, line.label_vi or line.label_en, line.agency, line.level,
+                line.connector, line.stream, ", ".join(line.entities), line.reads,
+                "retired" if line.retired else None,
+            )
+            for line in lines
+        ],
+    )
+
+
+@click.command()
+@click.argument("names", metavar="[SOURCE]...", nargs=-1)
+@json_option
+@pass_settings
+def check(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
+    """Try a source out: reach it, compare columns, map a sample. Writes nothing.
+
+    Reaches each source, authenticates, compares the mapped columns with the ones found, maps and
+    validates a sample, and says what would be rejected and why. Without SOURCE every source that
+    isn't retired is checked.
+    """
+    from flows.steps import check_context, check_source
+
+    context = check_context(settings.sources)
+    wanted = names or tuple(
+        name for name, source in context.catalog.sources.items() if not source.retired
+    )
+    checks = [one for name in wanted for one in check_source(context, name)]
+    if as_json:
+        print_json(checks)
+    elif not checks:
+        say(f"No source in {settings.sources}. docs/connect-an-office.md shows a first one.")
+    else:
+        show_checks(checks)
+    leave(worst(one.status for one in checks))
+
+
+def show_checks(checks: Sequence[StreamCheck]) -> None:
+    """A summary table, then what is worth a person's attention, stream by stream."""
+    rows = [
+        (
+            one.source, one.stream, one.status, f"{len(one.columns_mapped)} of "
+            f"{len(one.columns_found)}", one.sample_rows, entity, counts.get("accepted"),
+            counts.get("warned"), counts.get("rejected"),
+        )
+        for one in checks
+        for entity, counts in (one.entities or {"": {}}).items()
+    ]
+    titles = (
+        "source", "stream", "status", "columns mapped", "sample", "entity", "accepted", "warned",
+        "rejected",
+    )
+    print_table([Column(title) for title in titles], rows)
+    for one in checks:
+        for line in remarks(one):
+            note(f"{one.source} / {one.stream}: {line}")
+
+
+def remarks(one: StreamCheck) -> list[str]:
+    """What a check found that a person should read."""
+    lines = [one.error] if one.error else []
+    lines += [f"rejected {rows:,} rows: {rule}" for rule, rows in one.reasons.items()]
+    lines += [f"warned about {rows:,} rows: {rule}" for rule, rows in one.warnings.items()]
+    lines += [
+        f"codes of {column} that the code list lacks: {', '.join(codes)}"
+        for column, codes in one.unknown_codes.items()
+    ]
+    return lines + list(one.notes)

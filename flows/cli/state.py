@@ -1,0 +1,69 @@
+"""How the warehouse stands: `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from flows.cli.common import Settings, existing, json_option, leave, pass_settings
+from flows.output import Column, note, print_json, print_table, say
+from flows.receipts import RunStatus, StreamStatus
+
+
+@click.command()
+@json_option
+@pass_settings
+def status(settings: Settings, *, as_json: bool) -> None:
+    """How each stream stands: last good sync, freshness, rows, gaps.
+
+    Per stream: its last good sync, how far its data reaches, live rows per entity, rows in
+    quarantine, and the intervals read with their gaps. Ends with 3 where the last run of a stream
+    failed or waits for a person.
+    """
+    from flows.steps import status as stream_status
+
+    lines = stream_status(existing(settings))
+    if as_json:
+        print_json(lines)
+    elif lines:
+        show_status(lines)
+    else:
+        say("Nothing is connected yet. docs/connect-an-office.md shows a first source.")
+    leave(overall(lines))
+
+
+def overall(lines: Sequence[StreamStatus]) -> RunStatus:
+    """Degraded where any stream's last run was not clean; a stream that never ran is no fault."""
+    clean = all(line.last_status in ("done", None) for line in lines)
+    return "done" if clean else "degraded"
+
+
+def show_status(lines: Sequence[StreamStatus]) -> None:
+    """One line per stream, then errors and gaps."""
+    titles = ("source", "stream", "last run", "last good sync", "fresh to", "rows")
+    print_table(
+        [*map(Column, titles), Column("quarantined", is_optional=True)],
+        [
+            (
+                line.source, line.stream, line.last_status or "never ran",
+                _minute(line.last_good_sync), _minute(line.fresh_to),
+                ", ".join(f"{entity} {rows:,}" for entity, rows in line.rows.items()),
+                line.quarantined,
+            )
+            for line in lines
+        ],
+    )
+    for line in lines:
+        where = f"{line.source} / {line.stream}"
+        if line.last_error:
+            note(f"{where}: {line.last_error}")
+        for low, high in line.gaps:
+            note(f"{where}: not read between {low} and {high}; the next sync fills it")
+
+
+def _minute(time: str | None) -> str | None:
+    """`2026-11-24T18:00:07.1+00:00` as `2026-11-24 18:00Z`; anything else as it is."""
+    if time is None or len(time) < 16 or time[10] != "T":
+        return time
+    return f"{time[:10]} {time[11:16]}Z"

@@ -1,0 +1,29 @@
+"""How a night ended, by the share of its sources that broke."""
+
+from __future__ import annotations
+
+from flows.receipts import NightReport, RunStatus
+
+FAIL_ABOVE = 0.5
+"""Share of broken sources above which a night counts as failed: past it the cause is more likely
+ours (network, disk, a bad release) than an office's."""
+
+
+def night_status(report: NightReport, *, fail_above: float = FAIL_ABOVE) -> RunStatus:
+    """The night's outcome: `failed` also where more than `fail_above` of its sources broke."""
+    sources = {receipt.source for receipt in report.receipts} | set(report.broken)
+    if sources and len(report.broken) / len(sources) > fail_above:
+        return "failed"
+    return report.status
+
+
+def night_sentence(report: NightReport) -> str:
+    """One sentence that names what is broken and what waits; no values."""
+    sources = {receipt.source for receipt in report.receipts} | set(report.broken)
+    sound = len(sources) - len(set(report.broken) | set(report.waiting))
+    parts = [f"{sound} of {len(sources)} sources done"]
+    if report.broken:
+        parts.append(f"broken: {', '.join(report.broken)}")
+    if report.waiting:
+        parts.append(f"waiting for a person: {', '.join(report.waiting)}")
+    return "; ".join(parts)
