@@ -94,7 +94,7 @@ def load(path: Path, *, url: str) -> Loaded:
 
 
 def _create(table: str, columns: dict[str, str]) -> sql.Composed:
-    parts = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in columns.items()]  # type: ignore[arg-type]
+    parts = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in columns.items()]
     return sql.SQL("create table {} ({})").format(sql.Identifier(table), sql.SQL(", ").join(parts))
 
 
