@@ -1,0 +1,317 @@
+"""One core column from a stream's raw columns: its values, and what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import cast
+
+import polars as pl
+
+from schemas.codes import code_list, normalise, normalised
+from schemas.errors import ConfigError
+from schemas.fields import Entity, Field
+from schemas.keys import key_text
+from schemas.mapping.models import ColumnMapping, StreamMapping
+from schemas.mapping.numbers import (
+    FALSE_WORDS,
+    TRUE_WORDS,
+    NumberMarks,
+    read_booleans,
+    read_integers,
+    read_money,
+    whole_text,
+)
+from schemas.mapping.steps import run_steps
+from schemas.mapping.times import TimeRules, local_dates, read_times
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """Rows that one rule names: `mask` is true where it does."""
+
+    name: str
+    mask: pl.Series
+    rejects: bool
+
+
+@dataclass(kw_only=True)
+class Mapped:
+    """Core columns mapped from one YAML column (its `_date` companions included), and the hits."""
+
+    columns: dict[str, pl.Series]
+    hits: list[Hit] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Values of a column before they are read as its type.
+
+    Attributes:
+        values: Text, or typed as the source delivers it; null where there is no value.
+        lost: True where steps or a cast turned a value into nothing.
+    """
+
+    values: pl.Series
+    lost: pl.Series
+
+
+def prepared(frame: pl.DataFrame, names: tuple[str, ...], nulls: tuple[str, ...]) -> pl.DataFrame:
+    """The raw columns in the form all mapping works on.
+
+    Text is stripped of white space around, in NFC, and null where blank or a null word. Typed
+    columns are null where their text is a null word.
+    """
+    words = pl.Series(nulls, dtype=pl.String)
+    return pl.DataFrame(
+        [_prepared(frame[name], words) for name in names], height=frame.height
+    )
+
+
+def _prepared(values: pl.Series, words: pl.Series) -> pl.Series:
+    if values.dtype.is_temporal():
+        return values
+    column = pl.col(values.name)
+    frame = values.to_frame()
+    if values.dtype == pl.String:
+        text = column.str.strip_chars()
+        if (values.str.len_bytes() != values.str.len_chars()).any():
+            text = text.str.normalize("NFC")
+        frame = frame.select(pl.when(text.str.len_bytes() > 0).then(text))
+    if len(words) > 0:
+        is_word = column.cast(pl.String, strict=False).is_in(words.implode())
+        frame = frame.select(pl.when(~is_word).then(column))
+    return frame[values.name]
+
+
+def origin(frame: pl.DataFrame, mapping: ColumnMapping, *, explode: str | None) -> Origin:
+    """The values of `from` or `sql` after null words and steps.
+
+    Args:
+        frame: Prepared raw columns.
+        mapping: A mapping with `from`, `sql` or `key`.
+        explode: Name of the entity's list column, or None.
+    """
+    if mapping.sql is not None:
+        return _computed(frame, mapping, explode)
+    if mapping.key is not None:
+        values = frame.select(key_text([pl.col(name) for name in mapping.key]).alias("key"))["key"]
+    else:
+        values = _first(frame, mapping.from_ or ())
+    if mapping.nulls:
+        values = _prepared(values, pl.Series(mapping.nulls, dtype=pl.String))
+    never = pl.repeat(value=False, n=frame.height, eager=True)
+    if not mapping.steps:
+        return Origin(values=values, lost=never)
+    stepped = run_steps(pl.col("text"), mapping.steps)
+    read = whole_text(values).alias("text").to_frame().select(
+        value=stepped.value, lost=stepped.lost.fill_null(value=False)
+    )  # fmt: skip
+    return Origin(values=read["value"], lost=never | read["lost"])
+
+
+def _computed(frame: pl.DataFrame, mapping: ColumnMapping, explode: str | None) -> Origin:
+    sql = mapping.compiled_sql(explode)
+    try:
+        read = frame.with_columns(__value=sql.value(), __lost=sql.lost())
+    except pl.exceptions.PolarsError:
+        kinds = ", ".join(f"{name} ({frame.schema[name]})" for name in sql.columns)
+        message = f"sql '{sql.text}' doesn't fit the types of its columns: {kinds}"
+        raise ConfigError(message) from None
+    values = _prepared(read["__value"], pl.Series(mapping.nulls, dtype=pl.String))
+    return Origin(values=values, lost=read["__lost"])
+
+
+def _first(frame: pl.DataFrame, names: tuple[str, ...]) -> pl.Series:
+    if len(names) == 1:
+        return frame[names[0]]
+    kinds = {frame.schema[name] for name in names}
+    parts = [frame[name] if len(kinds) == 1 else whole_text(frame[name]) for name in names]
+    return pl.DataFrame([part.alias(str(n)) for n, part in enumerate(parts)]).select(
+        pl.coalesce(pl.all()).alias("value")
+    )["value"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnReader:
+    """Maps the columns of one entity.
+
+    Attributes:
+        mapping: The stream's mapping.
+        entity: The entity fed.
+        explode: Name of its list column, or None.
+        frame: Prepared raw columns.
+        bad_values: Per raw column, where its value could not be carried over.
+    """
+
+    mapping: StreamMapping
+    entity: Entity
+    explode: str | None
+    frame: pl.DataFrame
+    bad_values: dict[str, pl.Series]
+
+    def read(self, name: str, column: ColumnMapping) -> Mapped:
+        """Maps one column."""
+        target = self.entity.field(name)
+        if column.const is not None:
+            return self._constant(target, column)
+        if name.endswith("_key") and column.from_ is not None:
+            column = column.model_copy(update={"key": column.from_, "from_": None})
+        source = origin(self.frame, column, explode=self.explode)
+        found, unknown = _coded(source.values, column, target)
+        mapped = self._typed(target, column, found)
+        values = mapped.columns[name]
+        lost = source.lost | (found.is_not_null() & values.is_null())
+        rejects = column.on_bad == "reject" or (column.on_bad is None and target.required)
+        mapped.hits.append(Hit(name=f"unparseable:{name}", mask=lost, rejects=rejects))
+        # What was never guessed is quarantined, unless the YAML says that a warning will do.
+        is_alarm = column.on_bad != "warn"
+        if unknown is not None:
+            mapped.hits.append(Hit(name=f"unknown_code:{name}", mask=unknown, rejects=is_alarm))
+            lost = lost | unknown
+        bad = [self.bad_values[c] for c in column.raw_columns(self.explode) if c in self.bad_values]
+        for mask in bad:
+            mapped.hits.append(Hit(name=f"out_of_range:{name}", mask=mask, rejects=is_alarm))
+            lost = lost | mask
+        if column.default is not None:
+            mapped.columns[name] = _with_default(values, column.default, lost)
+        return mapped
+
+    def _constant(self, target: Field, column: ColumnMapping) -> Mapped:
+        text = constant_text(column, self.mapping)
+        one = self._typed(target, column, pl.Series("const", [text]))
+        height = self.frame.height
+        return Mapped(
+            columns={name: values.new_from_index(0, height) for name, values in one.columns.items()}
+        )
+
+    def _typed(self, target: Field, column: ColumnMapping, values: pl.Series) -> Mapped:
+        """Reads values as the type of the field."""
+        name = target.name
+        marks = NumberMarks(decimal=column.decimal, thousands=column.thousands)
+        match target.type:
+            case "timestamp" | "date":
+                return self._time(target, column, values)
+            case "decimal":
+                read = read_money(values, marks)
+            case "integer":
+                read = read_integers(values, marks)
+            case "boolean":
+                read = read_booleans(
+                    values,
+                    true_words=_words(column.true_words, TRUE_WORDS),
+                    false_words=_words(column.false_words, FALSE_WORDS),
+                )
+            case "text":
+                read = whole_text(values)
+        return Mapped(columns={name: read})
+
+    def _time(self, target: Field, column: ColumnMapping, values: pl.Series) -> Mapped:
+        rules = time_rules(column, self.mapping.timezone)
+        times = read_times(values, rules)
+        name = target.name
+        warned = [
+            Hit(name=f"ambiguous_hour:{name}", mask=times.ambiguous, rejects=False),
+            Hit(name=f"nonexistent_hour:{name}", mask=times.nonexistent, rejects=False),
+        ]
+        if target.type == "date":
+            return Mapped(
+                columns={name: local_dates(times.instant, self.mapping.timezone)}, hits=warned
+            )
+        columns = {name: times.instant}
+        stem = name.removesuffix("_at")
+        if f"{stem}_date" in self.entity.columns:
+            columns[f"{stem}_date"] = local_dates(times.instant, self.mapping.timezone)
+        if f"{stem}_is_date_only" in self.entity.columns:
+            columns[f"{stem}_is_date_only"] = times.date_only
+        return Mapped(columns=columns, hits=warned)
+
+
+def time_rules(column: ColumnMapping, timezone: str) -> TimeRules:
+    """How a column's stamps are read, in a source of that time zone."""
+    return TimeRules(
+        formats=column.format or (),
+        zone=column.timezone or timezone,
+        local_zone=timezone,
+        date_only=column.date_only,
+    )
+
+
+def constant_text(column: ColumnMapping, mapping: StreamMapping) -> str:
+    """The text of a constant, `{agency}` and `{source}` filled in."""
+    if isinstance(column.const, bool):
+        return str(column.const).lower()
+    text = str(column.const)
+    return text.replace("{agency}", mapping.agency or "").replace("{source}", mapping.source)
+
+
+def _words(own: tuple[str, ...] | None, common: tuple[str, ...]) -> tuple[str, ...]:
+    return common if own is None else tuple(normalise(own))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codes:
+    """Spelling (as `schemas.codes.normalised` writes it) to word; None is "no value"."""
+
+    words: dict[str, str | None]
+
+    @classmethod
+    def of(cls, column: ColumnMapping, target: Field) -> Codes | None:
+        """The codes of a column: the YAML's, else the field's own list, else None."""
+        parts = column.codes if column.codes is not None else _own_list(target)
+        if parts is None:
+            return None
+        words: dict[str, str | None] = {}
+        for part in reversed(parts):
+            words |= _list_words(part) if isinstance(part, str) else _map_words(part)
+        return cls(words=words)
+
+
+def _own_list(target: Field) -> tuple[str | dict[str, str | None], ...] | None:
+    return None if target.codes is None else (target.codes,)
+
+
+@cache
+def _list_words(name: str) -> dict[str, str | None]:
+    codes = code_list(name)
+    return {**dict.fromkeys(codes.ignored), **codes.translate}
+
+
+def _map_words(words: dict[str, str | None]) -> dict[str, str | None]:
+    return dict(zip(normalise(words), words.values(), strict=True))
+
+
+def _coded(
+    values: pl.Series, column: ColumnMapping, target: Field
+) -> tuple[pl.Series, pl.Series | None]:
+    """Values as words of core, and where the code is unknown (None: there are no codes)."""
+    codes = Codes.of(column, target)
+    if codes is None:
+        return values, None
+    text = whole_text(values).alias("raw")
+    distinct = text.drop_nulls().unique().to_frame()
+    distinct = distinct.with_columns(spelling=normalised(pl.col("raw")))
+    table = pl.DataFrame(
+        {"spelling": list(codes.words), "word": list(codes.words.values())},
+        schema={"spelling": pl.String, "word": pl.String},
+    )
+    known = distinct.join(table, on="spelling", how="left", maintain_order="left")
+    is_unknown = distinct.select(~pl.col("spelling").is_in(table["spelling"].implode()))["spelling"]
+    if distinct.is_empty():
+        return text, pl.repeat(value=False, n=len(text), eager=True)
+    words = text.replace_strict(known["raw"], known["word"], default=None, return_dtype=pl.String)
+    strangers = distinct.filter(is_unknown)["raw"]
+    return words, text.is_in(strangers.implode()).fill_null(value=False)
+
+
+def unknown_words(values: pl.Series, column: ColumnMapping, target: Field) -> list[str]:
+    """The distinct codes of a column that its lists don't know, sorted."""
+    _, unknown = _coded(values, column, target)
+    if unknown is None:
+        return []
+    return cast("list[str]", whole_text(values).filter(unknown).unique().sort().to_list())
+
+
+def _with_default(values: pl.Series, default: object, lost: pl.Series) -> pl.Series:
+    filler = pl.Series([default]).cast(values.dtype).new_from_index(0, len(values))
+    return filler.zip_with(values.is_null() & ~lost, values)
