@@ -22,7 +22,6 @@ from schemas.fields import Entity, Field, Rule
 _LISTS: Final = ("_reasons", "_warnings")
 _NAMES: Final = pl.List(pl.String())
 _ROW: Final = "_row_number"
-_NAME: Final = "_rule_name"
 _NOT_NULL: Final = "not_nullable"  # pandera's name for the check behind `nullable=False`
 
 
@@ -179,20 +178,33 @@ def _without_explained(rejected: list[_Hits], reasons: pl.Series) -> list[_Hits]
 
 def _extended(frame: pl.DataFrame, column: str, hits: list[_Hits]) -> pl.DataFrame:
     """Appends the names of broken rules to a list column; nothing else of the frame changes."""
-    known = pl.col(column).fill_null(pl.lit([], dtype=_NAMES))
-    found = [one for one in hits if not one.rows.is_empty()]
-    if not found:
-        return frame.with_columns(known.list.unique(maintain_order=True).alias(column))
+    known = frame[column].fill_null(pl.lit([], dtype=_NAMES))
+    if hits:
+        known = _joined(known, _names_by_row(hits))
+    return frame.with_columns(known.list.unique(maintain_order=True).alias(column))
+
+
+def _names_by_row(hits: list[_Hits]) -> pl.DataFrame:
+    """One line for each row that broke a rule: its number, and the names in order."""
     pairs = pl.concat(
-        pl.DataFrame({_ROW: one.rows, _NAME: pl.repeat(one.name, len(one.rows), eager=True)})
-        for one in found
+        pl.DataFrame({_ROW: one.rows}).with_columns(pl.lit(one.name).alias("new")) for one in hits
     )
-    by_row = pairs.group_by(_ROW, maintain_order=True).agg(pl.col(_NAME))
-    new = pl.DataFrame({_ROW: pl.int_range(len(frame), dtype=pl.UInt32, eager=True)}).join(
-        by_row, on=_ROW, how="left", maintain_order="left"
-    )[_NAME]
-    extended = pl.concat_list(known, new.fill_null(pl.lit([], dtype=_NAMES)))
-    return frame.with_columns(extended.list.unique(maintain_order=True).alias(column))
+    return pairs.group_by(_ROW, maintain_order=True).agg("new")
+
+
+def _joined(known: pl.Series, names: pl.DataFrame) -> pl.Series:
+    """Each row's known names followed by its new ones."""
+    rows = pl.int_range(len(known), dtype=pl.UInt32, eager=True)
+    side = pl.DataFrame({_ROW: rows, "known": known})
+    side = side.join(names, on=_ROW, how="left", maintain_order="left")
+    has_known, has_new = pl.col("known").list.len() > 0, pl.col("new").is_not_null()
+    # concat_list is slow, and few rows have names of both origins.
+    both = side.filter(has_known & has_new).select(_ROW, both=pl.concat_list("known", "new"))
+    side = side.join(both, on=_ROW, how="left", maintain_order="left")
+    joined = (
+        pl.when(has_known).then(pl.coalesce("both", "known")).otherwise(pl.coalesce("new", "known"))
+    )
+    return side.select(joined.alias("joined"))["joined"]
 
 
 def _check_shape(frame: pl.DataFrame, entity: Entity) -> None:
