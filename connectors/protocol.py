@@ -146,15 +146,20 @@ class Connector(Protocol):
         ...
 
     def high(self, spec: StreamSpec) -> CursorValue | None:
-        """The upper bound for the next read: the source's clock minus the lag, or the greatest
-        value of a cursor that isn't a time (plus one for integers). None without a cursor."""
+        """The upper bound for the next read.
+
+        The source's clock minus the lag, or the greatest value of a cursor that isn't a time
+        (plus one for integers). None without a cursor.
+        """
         ...
 
     def read(self, spec: StreamSpec, request: ReadRequest) -> Read:
         """Opens a read. Raises like `check`; errors in mid-read come out of `batches`."""
         ...
 
-    def keys(self, spec: StreamSpec, *, below: CursorValue | None = None) -> Iterator[pa.RecordBatch]:
+    def keys(
+        self, spec: StreamSpec, *, below: CursorValue | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """The key columns of every row (with a cursor below `below`, where given)."""
         ...
 

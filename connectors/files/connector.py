@@ -1,0 +1,162 @@
+"""Folders of files as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+
+from connectors.files.delimited import DelimitedReader
+from connectors.files.folder import find
+from connectors.files.text import TextFile, scan
+from connectors.protocol import CursorValue, FileRead, Found, ReadRequest, ReadSummary, StreamSpec
+from connectors.registry import FilesStream
+from schemas.errors import ConfigError, SourceError
+
+SAMPLE_ROWS = 200
+_ORIGIN = (pa.field("_file", pa.string()), pa.field("_file_hash", pa.string()))
+
+
+class FilesConnector:
+    """A `Connector` over one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def check(self, spec: StreamSpec) -> Found:
+        """See `Connector.check`. Looks at the header of every file."""
+        with self.read(spec, ReadRequest(limit=SAMPLE_ROWS, batch_rows=SAMPLE_ROWS)) as read:
+            sample = pa.Table.from_batches(list(read.batches()), schema=read.schema)
+            return Found(
+                columns={name: "text" for reader in read.readers for name in reader.header.names},
+                sample=sample,
+                notes=_notes(read.readers, _options(spec)),
+            )
+
+    def high(self, spec: StreamSpec) -> CursorValue | None:
+        """See `Connector.high`: files have none."""
+        _options(spec)
+        return None
+
+    def read(self, spec: StreamSpec, request: ReadRequest) -> FilesRead:
+        """See `Connector.read`. Every new file is scanned and its header found before a row."""
+        options = _options(spec)
+        where = _where(spec)
+        names = find(self._folder, options.patterns, where=where)
+        if not names and spec.mode == "snapshot":
+            wanted = " or ".join(options.patterns)
+            message = f"{where}: no file {wanted} in {self._folder.name!r}; was it delivered?"
+            raise SourceError(message)
+        files = [
+            scan(self._folder / name, name, encoding=options.encoding, where=where)
+            for name in names
+        ]
+        return FilesRead(spec, request, files=files, where=where)
+
+    def keys(
+        self, spec: StreamSpec, *, below: CursorValue | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """See `Connector.keys`. Unreadable records have no key and are left out."""
+        del below
+        with self.read(replace(spec, columns=spec.key), ReadRequest()) as read:
+            for batch in read.batches():
+                yield batch.filter(batch["_unreadable"].is_null()).select(list(spec.key))
+
+    def close(self) -> None:
+        """See `Connector.close`: a read closes its own files."""
+
+
+class FilesRead:
+    """A `Read` over a set of files, in the order of their names."""
+
+    def __init__(
+        self, spec: StreamSpec, request: ReadRequest, *, files: Sequence[TextFile], where: str
+    ) -> None:
+        self.summary = ReadSummary()
+        self._request = request
+        self._where = where
+        self._files = files
+        options = _options(spec)
+        seen = set(request.known_files)
+        self._by_name: dict[str, DelimitedReader] = {}
+        for file in files:
+            if file.hash not in seen:  # a copy under another name changes nothing
+                seen.add(file.hash)
+                reader = DelimitedReader(file, options, spec.columns, where=where)
+                self._by_name[file.name] = reader
+        columns = [pa.field(name, pa.string()) for name in spec.columns]
+        trail = ("_line", "_unreadable", "_raw")
+        kinds = (pa.int64(), pa.string(), pa.string())
+        self.schema = pa.schema([*columns, *_ORIGIN, *map(pa.field, trail, kinds)])
+        self._width = len(columns)
+
+    @property
+    def readers(self) -> list[DelimitedReader]:
+        """The readers of the files that aren't known yet."""
+        return list(self._by_name.values())
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """See `Read.batches`."""
+        left = self._request.limit
+        for file in self._files:
+            reader = self._by_name.get(file.name)
+            rows = 0
+            if reader is not None:
+                for batch in self._of_one(file, reader):
+                    part = batch if left is None else batch.slice(0, left)
+                    rows += part.num_rows
+                    left = None if left is None else left - part.num_rows
+                    yield part
+                    if left == 0:
+                        return
+                file.raise_if_changed(self._where)
+            seen = FileRead(
+                path=file.name, hash=file.hash, size=file.size, rows=rows, unchanged=reader is None
+            )
+            self.summary.files.append(seen)
+        self.summary.is_complete = True
+
+    def _of_one(self, file: TextFile, reader: DelimitedReader) -> Iterator[pa.RecordBatch]:
+        most = self._request.batch_rows
+        for batch in reader.batches():
+            rows = batch.num_rows
+            origin = [pa.repeat(text, rows) for text in (file.name, file.hash)]
+            columns = batch.columns
+            arrays = [*columns[: self._width], *origin, *columns[self._width :]]
+            whole = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+            for start in range(0, rows, most):
+                yield whole.slice(start, most)
+
+    def __enter__(self) -> FilesRead:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing stays open between two batches but the file of a generator that is dropped."""
+
+
+def _where(spec: StreamSpec) -> str:
+    return f"stream {spec.name!r}"
+
+
+def _options(spec: StreamSpec) -> FilesStream:
+    if not isinstance(spec.options, FilesStream):
+        message = f"{_where(spec)}: its options aren't those of a files stream"
+        raise ConfigError(message)
+    if spec.cursor is not None:
+        message = f"{_where(spec)}: files have no cursor; take `cursor:` out, or say `mode:`"
+        raise ConfigError(message)
+    return spec.options
+
+
+def _notes(readers: Sequence[DelimitedReader], options: FilesStream) -> tuple[str, ...]:
+    if not readers:
+        return (f"no file {' or '.join(options.patterns)} is there now",)
+    return tuple(reader.described() for reader in readers)

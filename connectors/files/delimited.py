@@ -1,0 +1,177 @@
+"""CSV and TSV: one text to batches of rows with their line numbers."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.files import blocks
+from connectors.files.header import Header, find_header
+from connectors.files.records import BROKEN, Record, Splitter
+from connectors.files.text import TextFile, shown
+from connectors.registry import FilesStream
+
+TRAIL = (pa.field("_line", pa.int64()), pa.field("_unreadable", pa.string()),
+         pa.field("_raw", pa.string()))  # fmt: skip
+_ROWS_AT_ONCE = 20_000
+_TSV = (".tsv", ".tab")
+
+
+@dataclass(kw_only=True)
+class _Rows:
+    """Rows of the careful path on their way into a batch."""
+
+    cells: list[list[bytes]]
+    lines: list[int] = field(default_factory=list)
+    rules: list[str | None] = field(default_factory=list)
+    raws: list[str | None] = field(default_factory=list)
+
+
+class DelimitedReader:
+    """Reads one delimited file.
+
+    Args:
+        file: The scanned file.
+        stream: The stream's options.
+        columns: The wanted columns.
+        where: Beginning of every error.
+
+    Raises:
+        SourceError: It has no readable header.
+        ContractError: A wanted column isn't in the header.
+    """
+
+    def __init__(
+        self, file: TextFile, stream: FilesStream, columns: Sequence[str], *, where: str
+    ) -> None:
+        self._file = file
+        self._where = where
+        self.columns = tuple(columns)
+        is_tsv = stream.format == "tsv" or (
+            stream.format is None and file.name.casefold().endswith(_TSV)
+        )
+        place = f"{where}: {file.name!r}"
+        beginning, is_whole = self._beginning()
+        self.header: Header = find_header(
+            beginning, stream, columns, is_whole=is_whole, is_tsv=is_tsv, place=place
+        )
+        self.positions = self.header.positions(columns, stream.aliases, place=place)
+        self.schema = pa.schema([pa.field(name, pa.string()) for name in columns] + list(TRAIL))
+
+    def described(self) -> str:
+        """One sentence on how the file is read, for `check`."""
+        sign = self.header.dialect.delimiter.decode()
+        delimiter = "tab" if sign == "\t" else sign
+        return (
+            f"{self._file.name}: {self._file.encoding}, delimiter {delimiter!r}, header in line "
+            f"{self.header.line}, {len(self.header.names)} columns, {self._file.size} bytes"
+        )
+
+    def _beginning(self) -> tuple[bytes, bool]:
+        chunks = self._file.chunks(self._where)
+        first = next(chunks, b"")
+        return first, next(chunks, None) is None
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yields the rows: the wanted columns, `_line`, `_unreadable`, `_raw`."""
+        splitter = Splitter(self.header.dialect, cells=len(self.header.names))
+        skip = self.header.bytes
+        pieces = self._file.chunks(self._where)
+        final = False
+        while not final:
+            chunk = next(pieces, None)
+            final = chunk is None
+            splitter.add(chunk or b"", final=final)
+            if skip:
+                splitter.take(skip, lines=self.header.next_line - 1)
+                skip = 0
+            yield from self._fast(splitter, final=final)
+            yield from self._careful(splitter, final=final)
+
+    def _fast(self, splitter: Splitter, *, final: bool) -> Iterator[pa.RecordBatch]:
+        if splitter.is_skipping or len(self.header.names) == 1:
+            return
+        dialect = self.header.dialect
+        block = blocks.cut(splitter.buffer, dialect, final=final)
+        if block is None:
+            return
+        batch = blocks.parse(
+            splitter.buffer,
+            block,
+            dialect,
+            cells=len(self.header.names),
+            wanted=self.positions,
+        )
+        if batch is None:
+            return
+        first = splitter.line
+        if block.starts is None:
+            lines = pa.arange(first, first + block.rows)
+        else:
+            lines = pc.add(block.starts, first)
+        splitter.take(block.size, lines=block.lines)
+        nothing = pa.nulls(block.rows, pa.string())
+        columns = [_composed(column) for column in batch.columns]
+        yield pa.RecordBatch.from_arrays([*columns, lines, nothing, nothing], schema=self.schema)
+
+    def _careful(self, splitter: Splitter, *, final: bool) -> Iterator[pa.RecordBatch]:
+        rows = self._empty()
+        for record in splitter.records(final=final):
+            if not record.raw.strip() and record.rule is None and self._is_blank(record):
+                continue
+            self._append(rows, record)
+            if len(rows.lines) >= _ROWS_AT_ONCE:
+                yield self._batch(rows)
+                rows = self._empty()
+        if rows.lines:
+            yield self._batch(rows)
+
+    def _is_blank(self, record: Record) -> bool:
+        """A line of nothing, or of white space that isn't cells of this text."""
+        return not record.raw or len(record.cells or ()) != len(self.header.names)
+
+    def _empty(self) -> _Rows:
+        return _Rows(cells=[[] for _ in self.positions])
+
+    def _append(self, rows: _Rows, record: Record) -> None:
+        rule = record.rule
+        cells = record.cells or []
+        if rule is None and len(cells) != len(self.header.names):
+            rule = BROKEN
+        rows.lines.append(record.line)
+        rows.rules.append(rule)
+        rows.raws.append(None if rule is None else shown(record.raw))
+        for column, position in zip(rows.cells, self.positions, strict=True):
+            column.append(cells[position] if rule is None else b"")
+
+    def _batch(self, rows: _Rows) -> pa.RecordBatch:
+        rules = pa.array(rows.rules, pa.string())
+        nothing = pa.scalar(None, pa.string())
+        columns = [
+            pc.if_else(rules.is_null(), _composed(_text(values)), nothing) for values in rows.cells
+        ]
+        trail = [pa.array(rows.lines, pa.int64()), rules, pa.array(rows.raws, pa.string())]
+        return pa.RecordBatch.from_arrays([*columns, *trail], schema=self.schema)
+
+
+def _text(values: list[bytes]) -> pa.Array:
+    return pa.array(values, pa.binary()).cast(pa.string())
+
+
+def _composed(column: pa.Array) -> pa.Array:
+    """The column in Unicode form NFC."""
+    data = column.buffers()[2]
+    if data is None:
+        return column
+    held = data.to_pybytes()
+    if held.isascii() or unicodedata.is_normalized("NFC", held.decode("utf-8", "ignore")):
+        return column
+    return pa.array([_nfc(value) for value in column.to_pylist()], pa.string())
+
+
+def _nfc(value: str | None) -> str | None:
+    return None if value is None else unicodedata.normalize("NFC", value)

@@ -1,0 +1,166 @@
+"""Where the header of a delimited text is, and which of its cells are the wanted columns."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from connectors.files.records import Dialect, Splitter
+from connectors.registry import FilesStream
+from schemas.errors import ContractError, SourceError
+
+SEARCHED_RECORDS = 50
+_DELIMITERS = (b",", b";", b"\t", b"|")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The header of one file.
+
+    Attributes:
+        names: Its cells, trimmed and in Unicode form NFC.
+        line: Number of its first line.
+        next_line: Number of the line behind it.
+        bytes: Length of the text up to and with the header.
+        dialect: How the text is cut.
+    """
+
+    names: tuple[str, ...]
+    line: int
+    next_line: int
+    bytes: int
+    dialect: Dialect = field(repr=False)
+
+    def positions(
+        self, wanted: Sequence[str], aliases: Mapping[str, Sequence[str]], *, place: str
+    ) -> tuple[int, ...]:
+        """Where the wanted columns stand: by name, else folded name, else folded alias.
+
+        Raises:
+            ContractError: One isn't there, or stands there twice.
+        """
+        folded = [fold(name) for name in self.names]
+        found = []
+        missing = []
+        for column in wanted:
+            spellings = {fold(s) for s in (column, *aliases.get(column, ()))}
+            places = [i for i, name in enumerate(self.names) if name == column]
+            places = places or [i for i, name in enumerate(folded) if name in spellings]
+            if len(places) > 1:
+                message = f"{place}, line {self.line}: column {column!r} stands there twice"
+                raise ContractError(message)
+            if places and places[0] in found:
+                other = wanted[found.index(places[0])]
+                message = f"{place}, line {self.line}: {column!r} and {other!r} are one column"
+                raise ContractError(message)
+            found.extend(places)
+            if not places:
+                missing.append(column)
+        if missing:
+            raise ContractError(f"{place}, line {self.line}: {self._lacks(missing)}")
+        return tuple(found)
+
+    def _lacks(self, missing: Sequence[str]) -> str:
+        by_fold = {fold(name): name for name in self.names}
+        said = []
+        for column in missing:
+            near = difflib.get_close_matches(fold(column), by_fold, n=1)
+            said.append(f"{column!r}" + (f" (there is {by_fold[near[0]]!r})" if near else ""))
+        columns = f"no column {', '.join(said)} among the {len(self.names)} of the header"
+        return f"{columns}; add the new spelling to `aliases:`, or say where the header is"
+
+
+def fold(name: str) -> str:
+    """A header cell as it is compared: NFC, case and runs of white space ignored."""
+    return " ".join(unicodedata.normalize("NFC", name).casefold().split())
+
+
+def find_header(
+    text: bytes,
+    stream: FilesStream,
+    wanted: Sequence[str],
+    *,
+    is_whole: bool,
+    is_tsv: bool,
+    place: str,
+) -> Header:
+    """Finds the header in the beginning of a text.
+
+    `header_row` and `header_contains` decide; else it is the first record that has all the wanted
+    columns, else the one that has most of them (and then `Header.positions` says what is missing).
+    A delimiter that isn't stated is the one under which the header has most wanted columns.
+
+    Args:
+        text: The first mebibytes, in UTF-8; not more than one chunk.
+        stream: The stream's options.
+        wanted: The columns of the spec.
+        is_whole: There is no more text behind it.
+        is_tsv: The tab is the delimiter, unless another is stated.
+        place: File, for errors.
+
+    Raises:
+        SourceError: There is no readable header.
+    """
+    stated = stream.delimiter or ("\t" if is_tsv else None)
+    delimiters = (stated.encode(),) if stated else _DELIMITERS
+    spellings = [{fold(s) for s in (c, *stream.aliases.get(c, ()))} for c in wanted]
+    best: tuple[tuple[int, int], Header] | None = None
+    for delimiter in delimiters:
+        dialect = Dialect(
+            delimiter=delimiter,
+            quote=stream.quote.encode(),
+            max_record_bytes=stream.max_record_bytes,
+        )
+        for candidate in _candidates(text, stream, dialect, is_whole=is_whole):
+            cells = {fold(name) for name in candidate.names}
+            score = (sum(not s.isdisjoint(cells) for s in spellings), len(candidate.names))
+            if best is None or score > best[0]:
+                best = score, candidate
+    if best is None:
+        raise SourceError(f"{place}: {_why_none(stream)}")
+    return best[1]
+
+
+def _candidates(
+    text: bytes, stream: FilesStream, dialect: Dialect, *, is_whole: bool
+) -> Iterator[Header]:
+    splitter = Splitter(dialect)
+    splitter.add(text, final=is_whole)
+    for count, record in enumerate(splitter.records(final=is_whole)):
+        if count >= max(SEARCHED_RECORDS, stream.header_row or 0):
+            return
+        if record.cells is None or record.rule is not None or not record.raw.strip():
+            continue
+        header = Header(
+            names=tuple(_name(cell) for cell in record.cells),
+            line=record.line,
+            next_line=splitter.line,
+            bytes=record.end,
+            dialect=dialect,
+        )
+        if _may_be_header(header, stream):
+            yield header
+
+
+def _name(cell: bytes) -> str:
+    return unicodedata.normalize("NFC", cell.decode("utf-8")).strip()
+
+
+def _may_be_header(header: Header, stream: FilesStream) -> bool:
+    if stream.header_row is not None:
+        return header.line == stream.header_row
+    cells = {fold(name) for name in header.names}
+    return all(fold(name) in cells for name in stream.header_contains)
+
+
+def _why_none(stream: FilesStream) -> str:
+    if stream.header_row is not None:
+        return f"line {stream.header_row} is no header (`header_row`)"
+    if stream.header_contains:
+        return f"none of the first {SEARCHED_RECORDS} lines has all of `header_contains`"
+    return (
+        f"no line of cells among the first {SEARCHED_RECORDS}; is it delimited text, and is the "
+        "first line shorter than `max_record_bytes`?"
+    )

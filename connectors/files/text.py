@@ -1,0 +1,194 @@
+"""From the bytes of a file to UTF-8: its hash, its encoding, its text in bounded chunks.
+
+What can't be decoded is never replaced in silence: in a file of UTF-8 the bytes stay as they are,
+in any other encoding they become lone surrogates (U+DC00 + byte). Neither is valid UTF-8, so the
+reader finds the records they stand in.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.files.folder import os_error
+from schemas.errors import SourceError, TransientSourceError
+
+CHUNK_BYTES = 8 * 1024 * 1024
+RAW_BYTES = 2048
+_SNIFFED_BYTES = 1024 * 1024
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WIDE = ("utf-16", "utf-32")
+_UNDECODED = re.compile(rb"\xed([\xb0-\xb3])([\x80-\xbf])")
+
+
+def _keep_undecoded(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    bad = error.object[error.start : error.end]
+    return "".join(chr(0xDC00 + byte) for byte in bad), error.end
+
+
+codecs.register_error("lienthong-keep", _keep_undecoded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFile:
+    """One file as it was when it was scanned.
+
+    Attributes:
+        path: Where it lies.
+        name: Path below the source's folder.
+        hash: sha256 of its bytes, hex.
+        size: In bytes.
+        modified: Its mtime in ns.
+        encoding: Python codec.
+        has_mark: It begins with a byte order mark.
+    """
+
+    path: Path
+    name: str
+    hash: str
+    size: int
+    modified: int
+    encoding: str
+    has_mark: bool
+
+    def raise_if_changed(self, where: str) -> None:
+        """Raises TransientSourceError when the file isn't the scanned one any more."""
+        try:
+            now = self.path.stat()
+        except OSError as error:
+            raise os_error(where, self.name, error) from None
+        if (now.st_size, now.st_mtime_ns) != (self.size, self.modified):
+            message = f"{where}: {self.name!r} changed while it was read; it is read again later"
+            raise TransientSourceError(message)
+
+    def chunks(self, where: str) -> Iterator[bytes]:
+        """The text in UTF-8, without the byte order mark, in pieces cut anywhere."""
+        decoder = None
+        if self.encoding != "utf-8":
+            decoder = codecs.getincrementaldecoder(self.encoding)("lienthong-keep")
+        left = self.size  # what was appended since the scan is not read
+        try:
+            with self.path.open("rb") as file:
+                if self.has_mark and decoder is None:
+                    left -= len(file.read(len(codecs.BOM_UTF8)))
+                while left > 0 and (chunk := file.read(min(left, CHUNK_BYTES))):
+                    left -= len(chunk)
+                    yield chunk if decoder is None else _utf8(decoder.decode(chunk))
+        except OSError as error:
+            raise os_error(where, self.name, error) from None
+        except UnicodeError:
+            message = f"{where}: {self.name!r} isn't {self.encoding}: its decoder gave up"
+            raise SourceError(message) from None
+        if decoder is not None:
+            yield _utf8(decoder.decode(b"", final=True))
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def scan(path: Path, name: str, *, encoding: str | None, where: str) -> TextFile:
+    """Reads a file once: its hash, its encoding (mark, else as stated, else UTF-8).
+
+    Raises:
+        SourceError: It is empty, holds no text, isn't UTF-8 while no encoding is stated, or may
+            not be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            first = file.read(_SNIFFED_BYTES)
+            if not first:
+                message = f"{where}: {name!r} is empty; a file has at least its header line"
+                raise SourceError(message)
+            found, has_mark = _encoding(first, encoding)
+            if not found.startswith(_WIDE) and b"\0" in first:
+                message = f"{where}: {name!r} holds no text (a zero byte in the first MiB)"
+                raise SourceError(message)
+            proof = None if encoding or has_mark else _Utf8Proof()
+            chunk = first
+            while chunk:
+                digest.update(chunk)
+                if proof is not None:
+                    proof.take(chunk, where=where, name=name)
+                chunk = file.read(_SNIFFED_BYTES)
+            if proof is not None:
+                proof.end(where=where, name=name)
+    except OSError as error:
+        raise os_error(where, name, error) from None
+    file_now = TextFile(
+        path=path,
+        name=name,
+        hash=digest.hexdigest(),
+        size=before.st_size,
+        modified=before.st_mtime_ns,
+        encoding=found,
+        has_mark=has_mark,
+    )
+    file_now.raise_if_changed(where)
+    return file_now
+
+
+def _encoding(first: bytes, stated: str | None) -> tuple[str, bool]:
+    for mark, codec in _MARKS:
+        if first.startswith(mark):
+            return codec, True
+    if stated is None or codecs.lookup(stated).name in {"utf-8", "utf-8-sig"}:
+        return "utf-8", False
+    return stated, False
+
+
+class _Utf8Proof:
+    """Proves piece by piece that a file is UTF-8."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+        self._line = 1
+
+    def take(self, chunk: bytes, *, where: str, name: str) -> None:
+        pending = self._decoder.getstate()[0]
+        if pending or not chunk.isascii():
+            try:
+                self._decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                line = self._line + (pending + chunk)[: error.start].count(b"\n")
+                raise _no_utf8(where, name, line) from None
+        self._line += chunk.count(b"\n")
+
+    def end(self, *, where: str, name: str) -> None:
+        try:
+            self._decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            raise _no_utf8(where, name, self._line) from None
+
+
+def _no_utf8(where: str, name: str, line: int) -> SourceError:
+    message = (
+        f"{where}: {name!r} isn't UTF-8 (first seen in line {line}); state its `encoding:` "
+        "(cp1258, cp1252, utf-16-le, ...), or utf-8 to send only the broken lines to quarantine"
+    )
+    return SourceError(message)
+
+
+def shown(raw: bytes) -> str:
+    r"""The beginning of a record for people, at most 2 KiB; what isn't text as \xNN."""
+    cut = _UNDECODED.sub(_escaped, raw[: RAW_BYTES + 2])[:RAW_BYTES]
+    return codecs.getincrementaldecoder("utf-8")("backslashreplace").decode(cut)
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return b"\\x%02x" % ((match[1][0] - 0xB0) << 6 | (match[2][0] - 0x80))

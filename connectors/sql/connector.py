@@ -1,0 +1,254 @@
+"""One connector for every database: checks, bounds, reads and keys over a `Database`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import date, datetime, timedelta
+from types import TracebackType
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from connectors.protocol import (
+    Cursor,
+    CursorValue,
+    Found,
+    ReadRequest,
+    ReadSummary,
+    StreamSpec,
+    missing_columns,
+)
+from connectors.registry import SqlOptions, SqlStream
+from connectors.sql import statements
+from connectors.sql.session import Database, Session
+from connectors.sql.types import SourceColumn
+from connectors.sql.values import delivered_schema
+from schemas.errors import ConfigError, ContractError
+
+SAMPLE_ROWS = 200
+_KEY_BATCH_ROWS = 50_000
+
+
+class SqlConnector:
+    """A `Connector` over one database. Every operation opens and closes its own session."""
+
+    def __init__(self, database: Database, options: SqlOptions) -> None:
+        self._database = database
+        self._options = options
+        self._open: set[SqlRead] = set()
+
+    def check(self, spec: StreamSpec) -> Found:
+        """See `Connector.check`."""
+        with self._database.session(_where(spec)) as session:
+            table = _Table(spec, session, self._options)
+            columns = table.wanted(spec.columns)
+            statement = statements.rows(table.source, columns, limit=SAMPLE_ROWS)
+            batches = list(session.stream(statement, columns, batch_rows=SAMPLE_ROWS))
+            return Found(
+                columns={column.name: column.type for column in table.columns},
+                sample=pa.Table.from_batches(batches, schema=delivered_schema(columns)),
+                notes=session.notes(table.stream, table.source),
+            )
+
+    def high(self, spec: StreamSpec) -> CursorValue | None:
+        """See `Connector.high`.
+
+        A time cursor: the database's clock minus the lag. A date: tomorrow, or today where the
+        late window is shorter than a day. A number: the greatest plus one; a text: just past the
+        greatest. None without a cursor and, for numbers and texts, while there is no row.
+        """
+        if spec.cursor is None:
+            return None
+        with self._database.session(_where(spec)) as session:
+            table = _Table(spec, session, self._options)
+            column = table.wanted([spec.cursor.column])[0]
+            now = session.now()
+            if column.cursor in {"timestamptz", "timestamp", "date"} and now is not None:
+                bound = now - spec.cursor.lag
+                return _clock_bound(spec.cursor, column, now=bound, zone=session.zone)
+            return _next_after(column, session.row(statements.highest(table.source, column))[0])
+
+    def read(self, spec: StreamSpec, request: ReadRequest) -> SqlRead:
+        """See `Connector.read`."""
+        with ExitStack() as stack:
+            session = stack.enter_context(self._database.session(_where(spec)))
+            table = _Table(spec, session, self._options)
+            columns = table.wanted(spec.columns)
+            summary = _summary(spec, request, session=session, table=table)
+            statement = statements.rows(
+                table.source,
+                columns,
+                where=_interval(spec, request, table=table, zone=session.zone),
+                limit=request.limit,
+            )
+            batches = session.stream(statement, columns, batch_rows=request.batch_rows)
+            read = SqlRead(
+                schema=delivered_schema(columns),
+                summary=summary,
+                batches=batches,
+                limit=request.limit,
+                on_close=stack.pop_all(),
+            )
+        self._open.add(read)
+        read.on_close.callback(self._open.discard, read)
+        return read
+
+    def keys(
+        self, spec: StreamSpec, *, below: CursorValue | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """See `Connector.keys`."""
+        with self._database.session(_where(spec)) as session:
+            table = _Table(spec, session, self._options)
+            columns = table.wanted(spec.key)
+            where = []
+            if below is not None and spec.cursor is not None:
+                cursor = table.wanted([spec.cursor.column])[0]
+                where = [statements.below(cursor, below, session.zone)]
+            statement = statements.rows(table.source, columns, where=where)
+            yield from session.stream(statement, columns, batch_rows=_KEY_BATCH_ROWS)
+
+    def close(self) -> None:
+        """See `Connector.close`."""
+        for read in list(self._open):
+            read.close()
+
+
+class SqlRead:
+    """A `Read` of one statement."""
+
+    def __init__(
+        self,
+        *,
+        schema: pa.Schema,
+        summary: ReadSummary,
+        batches: Iterator[pa.RecordBatch],
+        limit: int | None,
+        on_close: ExitStack,
+    ) -> None:
+        self.schema = schema
+        self.summary = summary
+        self.on_close = on_close
+        self._batches = batches
+        self._limit = limit
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """See `Read.batches`."""
+        rows = 0
+        for batch in self._batches:
+            rows += batch.num_rows
+            yield batch
+        self.summary.is_complete = self._limit is None or rows < self._limit
+
+    def close(self) -> None:
+        """Ends the statement and its session."""
+        self.on_close.close()
+
+    def __enter__(self) -> SqlRead:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Table:
+    """What a stream reads, described by the session."""
+
+    def __init__(self, spec: StreamSpec, session: Session, options: SqlOptions) -> None:
+        if not isinstance(spec.options, SqlStream):
+            message = f"{_where(spec)}: its options aren't those of an sql stream"
+            raise ConfigError(message)
+        self.stream: SqlStream = spec.options
+        self.source: sa.FromClause = statements.source_of(
+            self.stream, default_schema=options.default_schema
+        )
+        self.columns = session.describe(self.stream, self.source)
+        self._where = _where(spec)
+
+    def wanted(self, names: Sequence[str]) -> tuple[SourceColumn, ...]:
+        """The columns of those names.
+
+        Raises:
+            ContractError: One isn't there (with the nearest that is), or stands there twice.
+        """
+        found = [column.name for column in self.columns]
+        if missing := missing_columns(names, found):
+            raise ContractError(f"{self._where}: {_missing(missing, found)}")
+        if twice := [name for name in names if found.count(name) > 1]:
+            message = f"{self._where}: column {twice[0]!r} stands there twice; name it in `query:`"
+            raise ContractError(message)
+        by_name = {column.name: column for column in self.columns}
+        return tuple(by_name[name] for name in names)
+
+
+def _missing(missing: Sequence[str], found: Sequence[str]) -> str:
+    folded = {name.casefold(): name for name in found}
+    said = []
+    for name in missing:
+        near = difflib.get_close_matches(name.casefold(), folded, n=1)
+        said.append(f"{name!r}" + (f" (there is {folded[near[0]]!r})" if near else ""))
+    return f"no column {', '.join(said)}; has the office renamed it? Adapt the YAML"
+
+
+def _where(spec: StreamSpec) -> str:
+    table = getattr(spec.options, "table", None)
+    return f"stream {spec.name!r}, " + (f"table {table!r}" if table else "query")
+
+
+def _interval(
+    spec: StreamSpec, request: ReadRequest, *, table: _Table, zone: str
+) -> list[sa.ColumnElement[bool]]:
+    if spec.cursor is None or request.low is None:
+        return []
+    cursor = table.wanted([spec.cursor.column])[0]
+    where = [statements.at_least(cursor, request.low, zone)]
+    if request.high is not None:
+        where.append(statements.below(cursor, request.high, zone))
+    return where
+
+
+def _summary(
+    spec: StreamSpec, request: ReadRequest, *, session: Session, table: _Table
+) -> ReadSummary:
+    summary = ReadSummary()
+    if (snapshot := session.snapshot()) is not None:
+        summary.snapshot_xmin, summary.snapshot_xmax = snapshot
+    if spec.cursor is None:
+        return summary
+    cursor = table.wanted([spec.cursor.column])[0]
+    statement = statements.counts(table.source, cursor, high=request.high, zone=session.zone)
+    counted = session.row(statement)
+    summary.null_cursor = counted[0]
+    if request.high is not None:
+        summary.future_cursor = counted[1]
+        summary.source_rows = counted[2] if spec.cursor.deletes else None
+    return summary
+
+
+def _clock_bound(cursor: Cursor, column: SourceColumn, *, now: datetime, zone: str) -> CursorValue:
+    if column.cursor == "timestamptz":
+        return now
+    local = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    if column.cursor == "timestamp":
+        return local
+    reread = isinstance(cursor.late_window, timedelta) and cursor.late_window >= timedelta(days=1)
+    today: date = local.date()
+    return today + timedelta(days=1) if reread else today
+
+
+def _next_after(column: SourceColumn, highest: str | None) -> CursorValue | None:
+    if highest is None:
+        return None
+    if column.cursor in {"integer", "numeric"}:
+        return int(highest.partition(".")[0]) + 1
+    if column.cursor == "text":
+        return highest + "\x01"  # the least text that is greater, in every collation
+    message = f"column {column.name!r} is {column.type}: it can't be a cursor"
+    raise ConfigError(message)

@@ -1,0 +1,225 @@
+"""PostgreSQL through ADBC: rows arrive as Arrow by COPY, in bounded batches.
+
+The row statement carries its bounds as typed literals, not as parameters: with parameters the
+driver leaves COPY and holds the whole result in memory (measured on 1 M rows: 570 MB in one batch
+against 150 MB in ten, 3.0 s against 1.6 s).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import pyarrow as pa
+import sqlalchemy as sa
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import dbapi
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from connectors.registry import SqlOptions, SqlStream
+from connectors.sql import statements
+from connectors.sql.errors import connect_error, statement_error
+from connectors.sql.statements import Statement
+from connectors.sql.types import SourceColumn, postgres_column
+from connectors.sql.values import deliver
+
+_DRIVER_ERRORS = (AdbcError, pa.ArrowException, OSError)
+_OID = re.compile(r"unnamed<oid:(\d+)>")
+_SNAPSHOT_FUNCTIONS_SINCE = 130_000  # server_version_num
+
+_dialect = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_dialect._backslash_escapes = False  # standard_conforming_strings is set below
+
+
+class PostgresDatabase:
+    """One PostgreSQL database, opened read-only."""
+
+    def __init__(self, url: str, options: SqlOptions, *, timezone: str | None) -> None:
+        self._uri = _libpq_uri(url, options)
+        self._timezone = timezone
+
+    @contextmanager
+    def session(self, where: str) -> Iterator[PostgresSession]:
+        """See `Database.session`."""
+        try:
+            connection = dbapi.connect(self._uri)
+        except _DRIVER_ERRORS as error:
+            raise connect_error(where, error) from None
+        try:
+            yield PostgresSession(connection, where=where, timezone=self._timezone)
+        finally:
+            try:
+                connection.close()
+            except _DRIVER_ERRORS as error:
+                # A connection that is already gone has nothing left to give back; whatever broke
+                # it is under way as an exception, or the read was complete.
+                del error
+
+
+class PostgresSession:
+    """A `Session`: one repeatable-read transaction."""
+
+    def __init__(self, connection: dbapi.Connection, *, where: str, timezone: str | None) -> None:
+        self._connection = connection
+        self._where = where
+        clock = statements.selected(
+            sa.func.current_setting("TimeZone"),
+            sa.func.current_setting("server_version_num"),
+            sa.cast(sa.extract("epoch", sa.func.now()) * 1_000_000, sa.BigInteger),
+        )
+        zone, version, microseconds = self.row(clock)
+        self._server_zone = str(zone)
+        self._version = int(version)
+        self._now = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
+        self.zone = timezone or self._server_zone
+        # Ranges and other times that are cast to text must not depend on who asks.
+        self.row(sa.select(sa.func.set_config("TimeZone", "UTC", True)))
+
+    def describe(self, stream: SqlStream, source: sa.FromClause) -> tuple[SourceColumn, ...]:
+        """See `Session.describe`."""
+        del stream
+        sql = _compiled(statements.everything(source))
+        with self._errors(), self._connection.cursor() as cursor:
+            schema = cursor.adbc_execute_schema(sql)
+        kinds = [_metadata(field, b"POSTGRESQL:type") for field in schema]
+        unnamed = self._unnamed(kinds)
+        columns = []
+        for field, kind in zip(schema, kinds, strict=True):
+            name, category = unnamed.get(kind, (kind, ""))
+            modifier = int(_metadata(field, b"POSTGRESQL:typmod") or -1)
+            column = postgres_column(field.name, name, modifier=modifier, category=category)
+            columns.append(column)
+        return tuple(columns)
+
+    def row(self, statement: Statement) -> tuple[Any, ...]:
+        """See `Session.row`."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(_compiled(statement))
+            return tuple(cursor.fetchone())
+
+    def stream(
+        self, statement: Statement, columns: Sequence[SourceColumn], *, batch_rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """See `Session.stream`."""
+        with self._errors():
+            cursor = self._connection.cursor()
+            cursor.execute(_compiled(statement))
+            reader = cursor.fetch_record_batch()
+        return self._batches(cursor, reader, columns, batch_rows)
+
+    def _batches(
+        self,
+        cursor: dbapi.Cursor,
+        reader: pa.RecordBatchReader,
+        columns: Sequence[SourceColumn],
+        batch_rows: int,
+    ) -> Iterator[pa.RecordBatch]:
+        with cursor:
+            while True:
+                with self._errors():
+                    try:
+                        batch = reader.read_next_batch()
+                    except StopIteration:
+                        return
+                for start in range(0, batch.num_rows, batch_rows):
+                    yield deliver(batch.slice(start, batch_rows), columns)
+
+    def now(self) -> datetime | None:
+        """See `Session.now`."""
+        return self._now
+
+    def snapshot(self) -> tuple[int, int] | None:
+        """See `Session.snapshot`."""
+        prefix = "pg" if self._version >= _SNAPSHOT_FUNCTIONS_SINCE else "txid"
+        current = "pg_current_snapshot" if prefix == "pg" else "txid_current_snapshot"
+        snapshot = getattr(sa.func, current)()
+        ends = [getattr(sa.func, f"{prefix}_snapshot_{end}")(snapshot) for end in ("xmin", "xmax")]
+        least, first_free = self.row(statements.selected(*[sa.cast(end, sa.Text) for end in ends]))
+        return int(least), int(first_free)
+
+    def notes(self, stream: SqlStream, source: sa.FromClause) -> tuple[str, ...]:
+        """See `Session.notes`."""
+        said = [f"time zone of the server: {self._server_zone}"]
+        if self.zone != self._server_zone:
+            said.append(f"times without a zone are read as {self.zone}")
+        if stream.table is not None and isinstance(source, sa.TableClause):
+            said.append(self._primary_key(source))
+        return tuple(said)
+
+    def _primary_key(self, table: sa.TableClause) -> str:
+        quoted = _dialect.identifier_preparer.format_table(table)
+        relation = sa.cast(sa.literal(quoted), postgresql.REGCLASS)
+        index = sa.table("pg_index", *map(sa.column, ("indrelid", "indkey", "indisprimary")))
+        attribute = sa.table("pg_attribute", *map(sa.column, ("attrelid", "attnum", "attname")))
+        names = (
+            sa.select(sa.func.string_agg(sa.cast(attribute.c.attname, sa.Text), ", "))
+            .select_from(index)
+            .join(attribute, attribute.c.attrelid == index.c.indrelid)
+            .where(
+                index.c.indrelid == relation,
+                index.c.indisprimary,
+                attribute.c.attnum == sa.any_(index.c.indkey),
+            )
+        )
+        (found,) = self.row(names)
+        return f"primary key: {found}" if found else "no primary key (a view has none)"
+
+    def _unnamed(self, kinds: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """Name and category of the types that the driver only knows by number."""
+        numbers = {kind: int(match[1]) for kind in kinds if (match := _OID.fullmatch(kind))}
+        if not numbers:
+            return {}
+        known = sa.table("pg_type", *map(sa.column, ("oid", "typcategory")))
+        statement = sa.select(
+            sa.cast(known.c.oid, sa.BigInteger),
+            sa.func.format_type(known.c.oid, sa.null()),
+            sa.cast(known.c.typcategory, sa.Text),
+        ).where(sa.cast(known.c.oid, sa.BigInteger).in_(sorted(set(numbers.values()))))
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(_compiled(statement))
+            by_number = {number: (name, kind) for number, name, kind in cursor.fetchall()}
+        return {kind: by_number[n] for kind, n in numbers.items() if n in by_number}
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except _DRIVER_ERRORS as error:
+            raise statement_error(self._where, error) from None
+
+
+def _libpq_uri(url: str, options: SqlOptions) -> str:
+    """The URL for libpq: read-only, one snapshot, time-outs, texts of one fixed form."""
+    base, _, query = url.partition("?")
+    base = "postgresql://" + base.partition("://")[2]
+    settings = {
+        "default_transaction_read_only": "on",
+        "default_transaction_isolation": r"repeatable\ read",
+        "statement_timeout": f"{options.statement_timeout}s",
+        "idle_in_transaction_session_timeout": "0",
+        "standard_conforming_strings": "on",
+        "datestyle": "ISO,YMD",
+        "intervalstyle": "iso_8601",
+        "bytea_output": "hex",
+        "extra_float_digits": "1",
+    }
+    ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    given["options"] = f"{given.get('options', '')} {ours}".strip()
+    given.setdefault("connect_timeout", str(options.connect_timeout))
+    given.setdefault("application_name", "lienthong")
+    return f"{base}?{urlencode(given, quote_via=quote, safe='/')}"
+
+
+def _compiled(statement: Statement) -> str:
+    return str(statement.compile(dialect=_dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _metadata(field: pa.Field, key: bytes) -> str:
+    value: bytes = (field.metadata or {}).get(key, b"")
+    return value.decode()
