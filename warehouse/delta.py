@@ -275,6 +275,11 @@ class Table:
         return f"Table({self.uri!r}, version={self.version})"
 
 
+def as_table(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+    """A polars frame in exactly a table's columns, order and types."""
+    return rows.to_arrow().select(schema.names).cast(schema)
+
+
 def sql_text(value: str) -> str:
     """A text as a literal of the predicate language."""
     return "'" + value.replace("'", "''") + "'"

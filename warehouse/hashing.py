@@ -20,7 +20,8 @@ against an adversary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,27 +58,40 @@ def row_hashes(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
 
 
 def _canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type
-    if pa.types.is_large_string(kind) or pa.types.is_string(kind):
-        return column.cast(pa.string())
-    if pa.types.is_boolean(kind):
-        return pc.if_else(column, pa.scalar("t"), pa.scalar("f"))
-    if pa.types.is_timestamp(kind):
-        return column.cast(pa.timestamp("us", tz=kind.tz)).cast(pa.int64()).cast(pa.string())
-    if pa.types.is_date(kind):
-        return column.cast(pa.date32()).cast(pa.int32()).cast(pa.string())
-    if pa.types.is_floating(kind):
-        wide = column.cast(pa.float64())
-        bits = pa.chunked_array([chunk.view(pa.int64()) for chunk in wide.chunks], pa.int64())
-        return bits.cast(pa.string())
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return pa.chunked_array(
-            [pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())]
-        )
-    if pa.types.is_list(kind):
-        texts = [
-            None if items is None else "".join(f"{len(str(i).encode())}:{i}" for i in items)
-            for items in column.to_pylist()
-        ]
-        return pa.chunked_array([pa.array(texts, pa.string())])
+    for is_kind, text_of in _TEXT_OF:
+        if is_kind(column.type):
+            return text_of(column)
     return column.cast(pa.string())
+
+
+def _bits(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    wide = column.cast(pa.float64())
+    bits = pa.chunked_array([chunk.view(pa.int64()) for chunk in wide.chunks], pa.int64())
+    return bits.cast(pa.string())
+
+
+def _microseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    same_zone = pa.timestamp("us", tz=column.type.tz)
+    return column.cast(same_zone).cast(pa.int64()).cast(pa.string())
+
+
+def _per_value(column: pa.ChunkedArray, text_of: Callable[[Any], str]) -> pa.ChunkedArray:
+    texts = [None if value is None else text_of(value) for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _items(items: list[Any]) -> str:
+    return "".join(f"{len(str(item).encode())}:{item}" for item in items)
+
+
+_TEXT_OF: tuple[
+    tuple[Callable[[pa.DataType], bool], Callable[[pa.ChunkedArray], pa.ChunkedArray]], ...
+] = (
+    (pa.types.is_boolean, lambda c: pc.if_else(c, pa.scalar("t"), pa.scalar("f"))),
+    (pa.types.is_timestamp, _microseconds),
+    (pa.types.is_date, lambda c: c.cast(pa.date32()).cast(pa.int32()).cast(pa.string())),
+    (pa.types.is_floating, _bits),
+    (pa.types.is_binary, lambda c: _per_value(c, bytes.hex)),
+    (pa.types.is_large_binary, lambda c: _per_value(c, bytes.hex)),
+    (pa.types.is_list, lambda c: _per_value(c, _items)),
+)

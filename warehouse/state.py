@@ -50,7 +50,7 @@ def shown_cursor(text: str | None) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """What a read covered of the cursor, `[low, high)`; encoded values, low None = from the start."""
+    """What a read covered of the cursor, `[low, high)`, as encoded values; None: from the start."""
 
     low: str | None
     high: str
@@ -139,8 +139,10 @@ class StreamState:
             oldest_open = self.snapshots[-1].xmin
             before = [s for s in self.snapshots if s.xmax <= oldest_open]
             if not before:
-                return None if len(self.snapshots) < _KEPT_SNAPSHOTS else _back(
-                    decode_cursor(self.snapshots[0].high), late_window
+                return (
+                    None
+                    if len(self.snapshots) < _KEPT_SNAPSHOTS
+                    else _back(decode_cursor(self.snapshots[0].high), late_window)
                 )
             high = before[-1].high
         return _back(decode_cursor(high), late_window)
@@ -160,7 +162,9 @@ class StreamState:
             state = replace(state, files=files)
         if high is None:
             return state
-        covered = Interval(low=None if low is None else encode_cursor(low), high=encode_cursor(high))
+        covered = Interval(
+            low=None if low is None else encode_cursor(low), high=encode_cursor(high)
+        )
         state = replace(state, coverage=_joined([*self.coverage, covered]))
         if snapshot is not None:
             seen = Snapshot(high=covered.high, xmin=snapshot[0], xmax=snapshot[1])
@@ -197,7 +201,7 @@ def _joined(intervals: list[Interval]) -> tuple[Interval, ...]:
             continue
         low, last_high = interval.low, decode_cursor(last.high)
         if low is None or decode_cursor(low) <= last_high:  # type: ignore[operator]
-            high = max(last_high, decode_cursor(interval.high))  # type: ignore[type-var]
+            high = max(last_high, decode_cursor(interval.high))
             joined[-1] = Interval(low=last.low, high=encode_cursor(high))
         else:
             joined.append(interval)

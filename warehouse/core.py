@@ -1,0 +1,273 @@
+"""Integration: landing versions become the current state of an entity.
+
+One merge per entity carries the txn of every stream it integrates: core's txn alone says what is
+integrated. The quarantine of those versions is committed before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from schemas.errors import WarehouseError
+from schemas.fields import CORE_SYSTEM_COLUMNS, Entity, core_schema
+from warehouse.delta import Table, as_table, retried
+from warehouse.feeds import Derived, Feed, as_candidates, derive_window, rejected_before
+from warehouse.merge_plan import BUMP, EXISTING, KEY, MARK, PUT, MergePlan, plan_merge
+from warehouse.phases import reached
+from warehouse.quarantine import Quarantine, Window, rejections, unsplit
+
+_BUMPED: Final = (
+    "_version",
+    "_landing_version",
+    "_row",
+    "_landing_key",
+    "_warnings",
+    "_deleted_at",
+    "_is_stale",
+)
+_MARKED: Final = (*_BUMPED, "_sync_id", "_changed_at")
+_OPERATION: Final = pa.field("_op", pa.string())
+
+
+@dataclass
+class Counts:
+    """What one merge did for one stream; rows, tombstones counted apart."""
+
+    fates: dict[str, int] = field(default_factory=dict)
+    tombstoned: int = 0
+    warnings: dict[str, int] = field(default_factory=dict)
+    core_version: int | None = None
+    landing_version: int = 0
+
+    def add(self, name: str, rows: int) -> None:
+        """Adds rows to a fate."""
+        self.fates[name] = self.fates.get(name, 0) + rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Integration:
+    """Where an entity's rows go.
+
+    Attributes:
+        entity: The entity.
+        uri: Its core table.
+        quarantine: The warehouse's quarantine.
+        sync_id: The run.
+        now: The moment stamped on changes, UTC.
+    """
+
+    entity: Entity
+    uri: str
+    quarantine: Quarantine
+    sync_id: str
+    now: datetime
+
+    def table(self) -> Table:
+        """The core table, created empty where there is none."""
+        return Table.open_or_create(self.uri, core_schema(self.entity), partition_by=["_month"])
+
+    def integrate(self, feeds: Sequence[Feed]) -> dict[str, Counts]:
+        """Integrates every landing version of the feeds that core doesn't hold yet.
+
+        Large backlogs go in rounds of bounded windows; an ordinary night is one round, hence one
+        merge. Another run that integrates at the same time wins some rounds: they are then skipped.
+
+        Returns:
+            App of the feed to what was done for it.
+        """
+        counts = {feed.app: Counts() for feed in feeds}
+        goals = {feed.app: feed.landing.version() for feed in feeds}
+        done = {feed.app: self.table().txn(feed.app) for feed in feeds}
+        queues = {f.app: f.windows(after=done[f.app], to=goals[f.app]) for f in feeds}
+        while any(queues.values()):
+            goal = {app: windows.pop(0)[1] for app, windows in queues.items() if windows}
+            due = [feed for feed in feeds if feed.app in goal]
+            retried(lambda due=due, goal=goal: self._round(due, goal, counts))  # type: ignore[misc]
+        for app, count in counts.items():
+            count.landing_version = goals[app]
+            count.core_version = self.table().version
+        return counts
+
+    def _round(
+        self, feeds: Sequence[Feed], goal: dict[str, int], counts: dict[str, Counts]
+    ) -> None:
+        quarantine = self.quarantine.table()
+        core = self.table()
+        due = [(feed, core.txn(feed.app)) for feed in feeds]
+        due = [(feed, after) for feed, after in due if after < goal[feed.app]]
+        if not due:
+            return
+        derived = [derive_window(feed, after=after, to=goal[feed.app]) for feed, after in due]
+        windows = [
+            Window(
+                source=feed.source,
+                stream=feed.stream,
+                entity=self.entity.name,
+                after=after,
+                to=goal[feed.app],
+                with_unsplit=feed.with_unsplit,
+            )
+            for feed, after in due
+        ]
+        rejected = pl.concat(
+            [self.rejected(feed, part) for (feed, _), part in zip(due, derived, strict=True)]
+        )
+        self.quarantine.replace(quarantine, windows, rejected)
+        reached("quarantined")
+        feeds_due = [feed for feed, _ in due]
+        values, plans = self._plans(core, feeds_due, derived)
+        writes = pl.concat([plan.writes for plan in plans])
+        reached("core_commit")
+        self._commit(core, values, writes, {feed.app: goal[feed.app] for feed in feeds_due})
+        reached("merged")
+        count_merge(counts, feeds_due, values, plans)
+
+    def rejected(self, feed: Feed, part: Derived) -> pl.DataFrame:
+        """What a window puts in quarantine, in the form of its table."""
+        batch = part.rows.filter(pl.col("_in_batch"))
+        rejected = rejections(batch, entity=self.entity.name, now=self.now)
+        if not feed.with_unsplit or not part.broken.height:
+            return rejected
+        broken = unsplit(part.broken, source=feed.source, stream=feed.stream, now=self.now)
+        return pl.concat([rejected, broken])
+
+    def _plans(
+        self, core: Table, feeds: Sequence[Feed], derived: Sequence[Derived]
+    ) -> tuple[pl.DataFrame, list[MergePlan]]:
+        """The values of every candidate, and one plan each for `same` and `many` feeds."""
+        values = pl.concat([part.rows for part in derived]).with_row_index("_id")
+        values = values.with_columns(pl.col("_id").cast(pl.Int64))
+        existing = self._existing(core, values, feeds)
+        apps = pl.concat_str("_source", pl.lit("/"), "_stream")
+        plans = []
+        for is_many in (False, True):
+            chosen = [f for f in feeds if f.is_many is is_many]
+            if not chosen:
+                continue
+            candidates = as_candidates(values.filter(apps.is_in([f.app for f in chosen])))
+            lines = None
+            if is_many:
+                lines = pl.concat([part.lines for part in derived if part.lines is not None])
+            else:
+                keys = candidates.select("_key").drop_nulls().unique()
+                before = [rejected_before(self.quarantine.scan(), f, keys) for f in chosen]
+                order = [*KEY, "_version", "_landing_version", "_row"]
+                earlier = pl.concat(before).join(candidates, on=order, how="anti")
+                candidates = pl.concat([candidates, earlier])
+            plans.append(plan_merge(candidates, existing, lines=lines))
+        return values, plans
+
+    def _existing(self, core: Table, values: pl.DataFrame, feeds: Sequence[Feed]) -> pl.DataFrame:
+        keys = values.select(KEY).drop_nulls().unique()
+        return (
+            core.scan()
+            .filter(pl.col("_source").is_in(sorted({feed.source for feed in feeds})))
+            .select(EXISTING.keys())
+            .join(keys.lazy(), on=KEY, how="semi")
+            .collect(engine="streaming")
+        )
+
+    def _commit(
+        self, core: Table, values: pl.DataFrame, writes: pl.DataFrame, txns: dict[str, int]
+    ) -> None:
+        rows = self.core_rows(values, writes)
+        schema = core_schema(self.entity)
+        if not writes["_is_known"].any():
+            core.append(as_table(rows, schema), txns=txns)
+            months = rows["_month"].unique().to_list()
+        else:
+            operations = rows.with_columns(writes["_op"])
+            old = writes.filter("_is_known")["_old_month"].unique().to_list()
+            core.merge(
+                as_table(operations, schema.append(_OPERATION)),
+                on="target._source = source._source AND target._key = source._key AND {_in(old)}",
+                clauses={PUT: schema.names, MARK: _MARKED, BUMP: _BUMPED},
+                insert=PUT,
+                txns=txns,
+            )
+            months = sorted({*rows["_month"].to_list(), *old}, key=str)
+        if rows.height:
+            _check_unique(core, self.entity, months)
+
+    def core_rows(self, values: pl.DataFrame, writes: pl.DataFrame) -> pl.DataFrame:
+        """The rows to write, in the order of `writes`; MARK and BUMP rows have no values."""
+        own = values.select("_id", *self.entity.columns, "_month")
+        decided = [c for c in CORE_SYSTEM_COLUMNS if c in writes.columns]
+        return (
+            writes.select(*decided, "_id", "_op")
+            .join(own, on="_id", how="left", maintain_order="left")
+            .with_columns(
+                pl.lit(self.sync_id).alias("_sync_id"),
+                pl.lit(self.now).cast(pl.Datetime("us", "UTC")).alias("_changed_at"),
+            )
+            .drop("_op")
+        )
+
+
+def _in(months: Sequence[str | None]) -> str:
+    named = sorted(m for m in months if m is not None)
+    parts = []
+    if named:
+        parts.append("target._month IN (" + ", ".join(f"'{m}'" for m in named) + ")")
+    if len(named) < len(months):
+        parts.append("target._month IS NULL")
+    return "(" + " OR ".join(parts) + ")"
+
+
+def _check_unique(core: Table, entity: Entity, months: Sequence[str | None]) -> None:
+    named = [m for m in months if m is not None]
+    touched = pl.col("_month").is_in(named)
+    if len(named) < len(months):
+        touched = touched | pl.col("_month").is_null()
+    doubled = (
+        core.scan()
+        .filter(touched)
+        .group_by(KEY)
+        .len()
+        .filter(pl.col("len") > 1)
+        .select(pl.len())
+        .collect(engine="streaming")
+        .item()
+    )
+    if doubled:
+        raise WarehouseError(
+            f"{entity.name}: {doubled} keys stand in core more than once after a merge: "
+            "run `lienthong rebuild` for the source, and report it: this must not happen"
+        )
+
+
+def count_merge(
+    counts: dict[str, Counts], feeds: Sequence[Feed], values: pl.DataFrame, plans: list[MergePlan]
+) -> None:
+    """Adds what plans did to the counts of their feeds.
+
+    Args:
+        counts: App of the feed to its counts.
+        feeds: The feeds that took part.
+        values: The derived rows (at least CANDIDATE).
+        plans: The plans.
+    """
+    for feed in feeds:
+        mine = (pl.col("_source") == feed.source) & (pl.col("_stream") == feed.stream)
+        count = counts[feed.app]
+        for plan in plans:
+            for fate, rows in plan.fates.filter(mine).select("fate", "rows").iter_rows():
+                count.add(fate, rows)
+            count.tombstoned += int(plan.tombstoned.filter(mine)["rows"].sum())
+            varying = plan.writes.filter(mine, pl.col("_warnings").list.contains("parent_varies"))
+            if varying.height:
+                name = "parent_varies"
+                count.warnings[name] = count.warnings.get(name, 0) + varying.height
+        warned = (
+            values.filter(mine, "_in_batch", "_accepted", ~pl.col("_tombstone"))
+            .select(pl.col("_warnings").explode().drop_nulls().value_counts())
+            .unnest("_warnings")
+        )
+        for name, rows in warned.iter_rows():
+            count.warnings[name] = count.warnings.get(name, 0) + int(rows)

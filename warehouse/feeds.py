@@ -1,0 +1,199 @@
+"""How a stream feeds an entity, as the warehouse needs to know it.
+
+The warehouse doesn't know YAML: whoever integrates hands it the mapping as functions on frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from schemas.fields import Entity
+from warehouse.hashing import row_hashes
+from warehouse.landing import Landing
+from warehouse.merge_plan import CANDIDATE, LINES, ORDER
+
+CHUNK_ROWS: Final = 250_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """One stream into one entity.
+
+    Attributes:
+        source: Name of the source.
+        stream: Name of the stream.
+        entity: The entity fed.
+        landing: The stream's landing.
+        derive: Landing rows (without unreadable ones) to derived rows (`schemas.rows.DERIVED` and
+            the entity's columns).
+        orders: Landing rows to (`_landing_key`, ORDER, `_tombstone`, `_read_at`), one per row.
+        key_columns: For `many` without a list: the columns whose key text is the entity's key.
+        is_many: The entity's key isn't the stream's.
+        explodes: The entity's rows come from a list on the row.
+        with_unsplit: This feed answers for the stream's unsplit records.
+    """
+
+    source: str
+    stream: str
+    entity: Entity
+    landing: Landing
+    derive: Callable[[pl.DataFrame], pl.DataFrame]
+    orders: Callable[[pl.DataFrame], pl.DataFrame]
+    key_columns: tuple[str, ...]
+    is_many: bool
+    explodes: bool
+    with_unsplit: bool
+
+    @property
+    def app(self) -> str:
+        """The app whose txn in core says which landing version is integrated."""
+        return f"{self.source}/{self.stream}"
+
+    def windows(self, *, after: int, to: int) -> list[tuple[int, int]]:
+        """Cuts `(after, to]` into windows of about `CHUNK_ROWS` rows."""
+        windows: list[tuple[int, int]] = []
+        low, rows = after, 0
+        for version, count in self.landing.sizes(after=after, to=to):
+            if rows and rows + count > CHUNK_ROWS:
+                windows.append((low, version - 1))
+                low, rows = version - 1, 0
+            rows += count
+        if low < to:
+            windows.append((low, to))
+        return windows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derived:
+    """What one feed derives from one window.
+
+    Attributes:
+        rows: Derived rows with `_row_hash`, `_accepted`, `_in_batch`, `_folds`.
+        lines: LINES of the landing rows, for `many`.
+        broken: The window's unreadable landing rows.
+    """
+
+    rows: pl.DataFrame
+    lines: pl.DataFrame | None
+    broken: pl.DataFrame
+
+
+def derive_window(feed: Feed, *, after: int, to: int) -> Derived:
+    """Derives a window, with the history that a `many` feed needs beside it."""
+    landed = feed.landing.rows(after=after, to=to)
+    readable = landed.filter(pl.col("_unreadable").is_null())
+    if feed.is_many and after > 0:
+        readable = _history(feed, readable, to=to)
+    return _derived(feed, readable, landed, after=after)
+
+
+def derive_alone(feed: Feed, *, after: int, to: int) -> Derived:
+    """Derives a window for somebody who goes through all windows anyway."""
+    landed = feed.landing.rows(after=after, to=to)
+    return _derived(feed, landed.filter(pl.col("_unreadable").is_null()), landed, after=after)
+
+
+def _derived(feed: Feed, readable: pl.DataFrame, landed: pl.DataFrame, *, after: int) -> Derived:
+    rows = _marked(feed, feed.derive(readable), after)
+    return Derived(
+        rows=rows,
+        lines=line_orders(feed, readable, rows) if feed.is_many else None,
+        broken=landed.filter(pl.col("_unreadable").is_not_null()),
+    )
+
+
+def line_orders(feed: Feed, rows: pl.DataFrame, derived: pl.DataFrame) -> pl.DataFrame:
+    """The LINES of landing rows: which copies of which lines there are, and how they ended."""
+    unknown = derived.filter(pl.col("_key").is_null()) if feed.explodes else derived.clear()
+    place = ["_landing_version", "_row"]
+    return (
+        feed.orders(rows)
+        .join(
+            unknown.select(place).unique().with_columns(pl.lit(value=True).alias("_is_unknown")),
+            on=place,
+            how="left",
+        )
+        .with_columns(
+            pl.lit(feed.source).alias("_source"),
+            pl.lit(feed.stream).alias("_stream"),
+            pl.col("_is_unknown").fill_null(value=False),
+        )
+        .select(LINES.keys())
+        .cast(LINES)  # type: ignore[arg-type]
+    )
+
+
+def _history(feed: Feed, batch: pl.DataFrame, *, to: int) -> pl.DataFrame:
+    """Every landing row that the state of a touched key depends on."""
+    history = _of_lines(feed, batch, to=to)
+    if feed.explodes:
+        return history
+    keys = feed.derive(history).select(pl.col("_key").alias("_wanted")).drop_nulls().unique()
+    siblings = feed.landing.history(keys, by=feed.key_columns, to=to)
+    readable = siblings.filter(pl.col("_unreadable").is_null())
+    return _of_lines(feed, pl.concat([history, readable]), to=to)
+
+
+def _of_lines(feed: Feed, rows: pl.DataFrame, *, to: int) -> pl.DataFrame:
+    """Every landing row of the lines that some rows belong to; keyless rows stay as they are."""
+    lines = rows.select(pl.col("_key").alias("_wanted")).drop_nulls().unique()
+    history = feed.landing.history(lines, by=None, to=to)
+    keyless = rows.filter(pl.col("_key").is_null())
+    return (
+        pl.concat([history, keyless])
+        .filter(pl.col("_unreadable").is_null())
+        .unique(["_landing_version", "_row"], maintain_order=True)
+    )
+
+
+def _marked(feed: Feed, derived: pl.DataFrame, after: int) -> pl.DataFrame:
+    """Derived rows with their hash and what the plan wants to know of them."""
+    own = pa.table(derived.select(feed.entity.columns).to_arrow())
+    return derived.with_columns(
+        pl.Series("_row_hash", row_hashes(own, feed.entity.columns), pl.String),
+        (pl.col("_reasons").list.len() == 0).alias("_accepted"),
+        (pl.col("_landing_version") > after).alias("_in_batch"),
+        pl.lit(value=feed.is_many and not feed.explodes).alias("_folds"),
+    )
+
+
+def as_candidates(derived: pl.DataFrame) -> pl.DataFrame:
+    """Derived rows (with `_id`) as the plan's candidates."""
+    return derived.select(CANDIDATE.keys()).cast(CANDIDATE)  # type: ignore[arg-type]
+
+
+def rejected_before(quarantine: pl.LazyFrame, feed: Feed, keys: pl.DataFrame) -> pl.DataFrame:
+    """Earlier rejected copies of some keys, as candidates.
+
+    Args:
+        quarantine: The whole table, lazily.
+        feed: A `same` feed.
+        keys: One column `_key`, distinct.
+    """
+    return (
+        quarantine.filter(pl.col("source") == feed.source, pl.col("entity") == feed.entity.name)
+        .join(keys.lazy(), on="_key", how="semi")
+        .select(
+            pl.col("source").alias("_source"),
+            pl.col("stream").alias("_stream"),
+            "_key",
+            "_landing_key",
+            *ORDER,
+            pl.lit(None, pl.String).alias("_row_hash"),
+            "_read_at",
+            "_tombstone",
+            pl.lit(value=False).alias("_accepted"),
+            pl.lit(value=False).alias("_in_batch"),
+            pl.lit(value=False).alias("_folds"),
+            pl.lit([], pl.List(pl.String)).alias("_warnings"),
+            pl.lit(None, pl.Int64).alias("_id"),
+        )
+        .collect()
+        .select(CANDIDATE.keys())
+        .cast(CANDIDATE)  # type: ignore[arg-type]
+    )

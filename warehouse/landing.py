@@ -1,0 +1,343 @@
+"""Landing: the rows of one stream as they were received.
+
+A read lands in commits of at most `CHUNK_ROWS` new rows, each with the next landing version. The
+last one carries the tombstones and the advanced state, so a run that dies in between has landed
+evidence and claimed nothing: the next read finds those rows landed and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from schemas.errors import WarehouseError
+from schemas.keys import key_text
+from schemas.rows import LANDING
+from warehouse.delta import LostRaceError, Table, as_table
+from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
+from warehouse.landing_stamp import ReadStamp, stamp
+from warehouse.phases import reached
+from warehouse.prior import Prior
+from warehouse.state import CursorValue, StreamState
+
+CHUNK_ROWS: Final = 200_000
+DELETE_GUARD: Final = 0.05
+_APP: Final = "landing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingRead:
+    """One read, ready to land.
+
+    Attributes:
+        stamp: What every row of the read carries.
+        schema: The connector's schema.
+        batches: The connector's batches.
+        is_whole: The read covers every row of the stream.
+        finds_deletes: A key that is gone becomes a tombstone (never in `mode: increment`).
+        cursor: Column and lower bound of an interval read, to compare only what overlaps it.
+        accept_deletes: Believe that many keys, or all, are gone.
+        ended: Called once the batches are exhausted: what the read found.
+    """
+
+    stamp: ReadStamp
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch]
+    is_whole: bool
+    finds_deletes: bool
+    cursor: tuple[str, CursorValue] | None = None
+    accept_deletes: bool = False
+    ended: Callable[[], ReadEnd]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadEnd:
+    """What is known when a read has ended.
+
+    Attributes:
+        is_complete: Everything asked for was delivered.
+        advance: The stream's state once this read is added to it.
+        source_rows: Rows that the source has below `high`, where it was counted.
+        keys: The keys of every row of the source, asked for only when rows seem to be gone.
+        below: Column and upper bound that `source_rows` was counted with.
+    """
+
+    is_complete: bool
+    advance: Callable[[StreamState], StreamState]
+    source_rows: int | None = None
+    keys: Callable[[], Iterator[pa.RecordBatch]] | None = None
+    below: tuple[str, CursorValue] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandOutcome:
+    """Rows of one read by what became of them; `read = landed + same + unreadable`.
+
+    `waiting_deletes` keys seem gone but were kept: too many at once to be believed.
+    """
+
+    read: int
+    landed: int
+    same: int
+    unreadable: int
+    tombstones: int
+    waiting_deletes: int
+    landing_version: int
+
+
+class Landing:
+    """The landing table of one stream."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def table(self) -> Table | None:
+        """The Delta table now, None where nothing has landed yet."""
+        return Table.open(self.uri)
+
+    def state(self) -> StreamState:
+        """The fold over every read that has landed."""
+        table = self.table()
+        return StreamState.from_json(None if table is None else table.newest_state())
+
+    def version(self) -> int:
+        """The newest landing version, 0 where nothing has landed."""
+        table = self.table()
+        return 0 if table is None else table.txn(_APP)
+
+    def sizes(self, *, after: int, to: int) -> list[tuple[int, int]]:
+        """(landing version, rows) for the versions in `(after, to]`, ascending."""
+        if (table := self.table()) is None or after >= to:
+            return []
+        counts = (
+            table.scan()
+            .filter(pl.col("_landing_version") > after, pl.col("_landing_version") <= to)
+            .group_by("_landing_version")
+            .len()
+            .sort("_landing_version")
+            .collect(engine="streaming")
+        )
+        return [(int(version), int(rows)) for version, rows in counts.iter_rows()]
+
+    def rows(self, *, after: int, to: int) -> pl.DataFrame:
+        """The rows of the landing versions in `(after, to]`, in the order they came."""
+        table = self._existing()
+        return (
+            table.scan()
+            .filter(pl.col("_landing_version") > after, pl.col("_landing_version") <= to)
+            .collect(engine="streaming")
+            .sort("_landing_version", "_row")
+        )
+
+    def history(self, keys: pl.DataFrame, *, by: Sequence[str] | None, to: int) -> pl.DataFrame:
+        """Every row up to a landing version whose key is one of `keys`, in the order they came.
+
+        Args:
+            keys: One column `_wanted`, distinct key texts.
+            by: The columns whose key text is meant; None means the stream's own `_key`.
+            to: Newest landing version to look at.
+        """
+        wanted = pl.col("_key") if by is None else key_text([pl.col(c) for c in by])
+        return (
+            self._existing()
+            .scan()
+            .filter(pl.col("_landing_version") <= to)
+            .with_columns(wanted.alias("_wanted"))
+            .join(keys.lazy(), on="_wanted", how="semi")
+            .drop("_wanted")
+            .collect(engine="streaming")
+            .sort("_landing_version", "_row")
+        )
+
+    def _existing(self) -> Table:
+        table = self.table()
+        if table is None:
+            raise WarehouseError(f"{self.uri}: nothing has landed here yet: sync the stream first")
+        return table
+
+    def land(self, read: LandingRead) -> LandOutcome:
+        """Lands what is new of a read. See the module's words on commits.
+
+        Raises:
+            LostRaceError: Another run of the stream landed rows meanwhile: read again.
+            ContractError: A column changed its type, or can't be held; nothing was written.
+            WarehouseError: The table could not be written.
+        """
+        return _Landing(self, read).run()
+
+
+class _Landing:
+    """The landing of one read: its counters, its pending rows, what it has seen."""
+
+    def __init__(self, landing: Landing, read: LandingRead) -> None:
+        self._landing = landing
+        self._read = read
+        self._schema = landing_schema(read.schema)
+        table = Table.open_or_create(landing.uri, self._schema)
+        if added := columns_to_add(table.schema, self._schema):
+            table.add_columns(added)
+        self._prior = Prior.load(table, cursor=read.cursor)
+        self._table = table
+        self._expected = table.txn(_APP)
+        self._seen: list[pl.DataFrame] = []
+        self._rows = self._landed = self._same = self._unreadable = 0
+        self._next_row = 1
+
+    def run(self) -> LandOutcome:
+        pending = empty_like(self._table.schema)
+        for batch in self._chunks():
+            new = self._new_rows(batch)
+            if pending.num_rows and pending.num_rows + new.num_rows > CHUNK_ROWS:
+                self._commit(pending, advance=None)
+                pending = new
+            else:
+                pending = pa.concat_tables([pending, new])
+        end = self._read.ended()
+        tombstones, waiting = self._finish(pending, end)
+        return LandOutcome(
+            read=self._rows,
+            landed=self._landed,
+            same=self._same,
+            unreadable=self._unreadable,
+            tombstones=tombstones,
+            waiting_deletes=waiting,
+            landing_version=self._expected,
+        )
+
+    def _chunks(self) -> Iterator[pa.Table]:
+        held: list[pa.RecordBatch] = []
+        rows = 0
+        for batch in self._read.batches:
+            reached("read")
+            held.append(batch)
+            rows += batch.num_rows
+            if rows >= CHUNK_ROWS:
+                yield pa.Table.from_batches(held, self._read.schema)
+                held, rows = [], 0
+        if held:
+            yield pa.Table.from_batches(held, self._read.schema)
+
+    def _new_rows(self, chunk: pa.Table) -> pa.Table:
+        rows = stamp(chunk, self._table.schema, self._read.stamp, first_row=self._next_row)
+        self._rows += rows.num_rows
+        self._next_row += rows.num_rows
+        unreadable = rows.column("_unreadable")
+        if self._prior.is_empty:
+            self._unreadable += rows.num_rows - unreadable.null_count
+            self._landed += unreadable.null_count
+            return rows
+        marks = pl.DataFrame(rows.select(["_key", "_row_hash"]))
+        if self._read.is_whole:
+            self._seen.append(marks)
+        fresh = rows.filter(self._prior.is_new(marks).to_arrow())
+        broken = fresh.num_rows - fresh.column("_unreadable").null_count
+        self._unreadable += broken
+        self._landed += fresh.num_rows - broken
+        self._same += rows.num_rows - fresh.num_rows
+        return fresh
+
+    def _finish(self, pending: pa.Table, end: ReadEnd) -> tuple[int, int]:
+        gone, waiting = self._gone(end, pending)
+        parts = [pending]
+        again = self._prior.partly_changed(self._all_seen())
+        if again.height and self._read.is_whole:
+            copies = self._copies(again, tombstone=False)
+            self._landed += copies.num_rows
+            self._same -= copies.num_rows
+            parts.append(copies)
+        if gone.height:
+            parts.append(self._copies(gone, tombstone=True))
+        self._commit(pa.concat_tables(parts), advance=self._advance(end, waiting))
+        return gone["_key"].n_unique(), waiting
+
+    def _advance(self, end: ReadEnd, waiting: int) -> Callable[[StreamState], StreamState]:
+        def advance(state: StreamState) -> StreamState:
+            moved = end.advance(state) if end.is_complete else state
+            return replace(moved, pending_deletes=waiting)
+
+        return advance
+
+    def _gone(self, end: ReadEnd, pending: pa.Table) -> tuple[pl.DataFrame, int]:
+        """The (key, hash) rows of vanished keys to bury, and how many keys wait for a person."""
+        nothing = Prior.no_marks()
+        if not (self._read.finds_deletes and end.is_complete) or self._prior.is_empty:
+            return nothing, 0
+        if self._read.is_whole:
+            landed, present, rows = self._prior, self._all_seen().select("_key"), self._rows
+        elif end.keys is not None and self._fewer_than_landed(end, pending):
+            landed = Prior.load(self._table, cursor=None)
+            present = _keys_of(end.keys(), self._read.stamp)
+            rows = present.height
+        else:
+            return nothing, 0
+        alive = landed.alive_keys()
+        gone = alive.join(present, on="_key", how="anti")
+        too_many = rows == 0 or gone.height > DELETE_GUARD * alive.height
+        if gone.height and too_many and not self._read.accept_deletes:
+            return nothing, gone.height
+        return landed.newest_rows(gone), 0
+
+    def _fewer_than_landed(self, end: ReadEnd, pending: pa.Table) -> bool:
+        """Whether the source holds fewer rows below `high` than are landed and alive."""
+        if end.source_rows is None or end.below is None:
+            return False
+        column, high = end.below
+        landed = Prior.load(self._table, cursor=None, values=(column,))
+        alive = landed.alive_keys(pl.col(column) < high)
+        arrived = pl.DataFrame(pending.select(["_key"])).drop_nulls()
+        return end.source_rows < pl.concat([alive, arrived]).n_unique()
+
+    def _all_seen(self) -> pl.DataFrame:
+        return pl.concat(self._seen) if self._seen else Prior.no_marks()
+
+    def _copies(self, marks: pl.DataFrame, *, tombstone: bool) -> pa.Table:
+        """Landed rows once more, as rows of this read."""
+        order = ["_landing_version", "_row"]
+        rows = (
+            self._table.scan()
+            .join(marks.lazy().unique(), on=["_key", "_row_hash"], how="semi")
+            .collect(engine="streaming")
+            .sort(order)
+            .unique(["_key", "_row_hash"], keep="last", maintain_order=True)
+        )
+        stamped = rows.with_columns(
+            pl.lit(value=tombstone).alias("_tombstone"),
+            pl.lit(self._read.stamp.read_at).cast(pl.Datetime("us", "UTC")).alias("_read_at"),
+            pl.lit(self._read.stamp.sync_id).alias("_sync_id"),
+            (pl.int_range(pl.len(), dtype=pl.Int64) + self._next_row).alias("_row"),
+        )
+        self._next_row += stamped.height
+        return as_table(stamped, self._table.schema)
+
+    def _commit(
+        self, rows: pa.Table, *, advance: Callable[[StreamState], StreamState] | None
+    ) -> None:
+        table = Table.open(self._landing.uri) or self._table
+        if table.txn(_APP) != self._expected:
+            raise LostRaceError(f"{self._landing.uri}: another run of this stream landed rows")
+        before = StreamState.from_json(table.newest_state())
+        after = before if advance is None else advance(before)
+        self._table = table
+        if not rows.num_rows and replace(after, last_read_at=before.last_read_at) == before:
+            return
+        after = replace(after, rows=before.rows + rows.num_rows)
+        reached("landing_commit")
+        version = self._expected + 1
+        table.append(_numbered(rows, version), txns={_APP: version}, state=after.to_json())
+        self._expected = version
+        reached("landed")
+
+
+def _numbered(rows: pa.Table, version: int) -> pa.Table:
+    position = rows.schema.get_field_index("_landing_version")
+    numbers = pa.repeat(pa.scalar(version, LANDING["_landing_version"]), rows.num_rows)
+    return rows.set_column(position, rows.schema.field(position), numbers)
+
+
+def _keys_of(batches: Iterator[pa.RecordBatch], read: ReadStamp) -> pl.DataFrame:
+    frames = [read.key_frame(pa.Table.from_batches([batch])) for batch in batches]
+    return pl.concat(frames).unique() if frames else pl.DataFrame({"_key": []}, {"_key": pl.String})

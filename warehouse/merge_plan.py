@@ -1,0 +1,310 @@
+"""What a merge does, as a pure function of frames.
+
+The state of a core key is a function of the landing rows that derive it, and of nothing else:
+
+- order: two copies are ordered by (`_version`, `_landing_version`, `_row`);
+- values: those of the greatest accepted copy, a tombstone (which carries the last values) included;
+- deleted: no source row whose newest copy is alive derives the key any more;
+- stale: the newest copy of the key was rejected, so the values are older than the source's.
+
+For an entity whose key is its stream's key (`same`) that is a maximum, so the core row stands for
+all copies before it and only new rows are looked at. Everywhere else (children of a list, parents
+repeated on their lines: `many`) the plan is given the whole landing history of the keys touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+ORDER: Final = ("_version", "_landing_version", "_row")
+KEY: Final = ("_source", "_key")
+PUT: Final = "put"  # the key's values are written, or the key is new
+MARK: Final = "mark"  # values stay; the key was deleted, came back, or became stale
+BUMP: Final = "bump"  # values stay; only a newer copy with the same values stands for it
+
+CANDIDATE: Final[dict[str, pl.DataType]] = {
+    "_source": pl.String(),
+    "_stream": pl.String(),
+    "_key": pl.String(),
+    "_landing_key": pl.String(),
+    "_version": pl.Int64(),
+    "_landing_version": pl.Int64(),
+    "_row": pl.Int64(),
+    "_row_hash": pl.String(),
+    "_read_at": pl.Datetime("us", "UTC"),
+    "_tombstone": pl.Boolean(),
+    "_accepted": pl.Boolean(),
+    "_in_batch": pl.Boolean(),  # a row of the landing versions integrated now
+    "_folds": pl.Boolean(),  # repeats its parent: one of its kind per read is enough
+    "_warnings": pl.List(pl.String()),
+    "_id": pl.Int64(),  # position in the frame that holds the values; null where there are none
+}
+EXISTING: Final[dict[str, pl.DataType]] = {
+    "_source": pl.String(),
+    "_stream": pl.String(),
+    "_key": pl.String(),
+    "_landing_key": pl.String(),
+    "_version": pl.Int64(),
+    "_landing_version": pl.Int64(),
+    "_row": pl.Int64(),
+    "_row_hash": pl.String(),
+    "_deleted_at": pl.Datetime("us", "UTC"),
+    "_is_stale": pl.Boolean(),
+    "_warnings": pl.List(pl.String()),
+    "_month": pl.String(),
+}
+LINES: Final[dict[str, pl.DataType]] = {
+    "_source": pl.String(),
+    "_stream": pl.String(),
+    "_landing_key": pl.String(),
+    "_version": pl.Int64(),
+    "_landing_version": pl.Int64(),
+    "_row": pl.Int64(),
+    "_read_at": pl.Datetime("us", "UTC"),
+    "_tombstone": pl.Boolean(),
+    "_is_unknown": pl.Boolean(),  # its child list could not be read: which keys it derives is open
+}
+FATES: Final = ("inserted", "updated", "unchanged", "superseded", "folded", "quarantined")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergePlan:
+    """What to write, and what became of every derived row.
+
+    Attributes:
+        writes: One row per key to write: KEY, ORDER, `_stream`, `_landing_key`, `_row_hash`,
+            `_deleted_at`, `_is_stale`, `_warnings`, `_id` (the candidate whose values stand),
+            `_op` (PUT, MARK or BUMP), `_old_month` and `_is_known` (of the core row).
+        fates: One row per (`_source`, `_stream`, `fate`): number of derived rows of the batch that
+            are no tombstones.
+        tombstoned: One row per (`_source`, `_stream`): keys that are gone now and weren't.
+    """
+
+    writes: pl.DataFrame
+    fates: pl.DataFrame
+    tombstoned: pl.DataFrame
+
+
+def plan_merge(
+    candidates: pl.DataFrame, existing: pl.DataFrame, *, lines: pl.DataFrame | None = None
+) -> MergePlan:
+    """Decides the state of every key among the candidates.
+
+    Args:
+        candidates: Columns CANDIDATE. For `same`: the batch, and earlier rejected copies. For
+            `many`: the whole landing history of every key and line touched, the batch included.
+            Rows whose `_key` is null are only counted.
+        existing: Columns EXISTING: the core rows of the candidates' keys.
+        lines: For `many`, columns LINES: every landing row of every line among the candidates.
+            None means `same`.
+
+    Returns:
+        The plan. It depends on the order of rows in no frame.
+    """
+    keyed = candidates.filter(pl.col("_key").is_not_null())
+    pool = keyed if lines is not None else _with_existing(keyed, existing)
+    state = _winners(pool)
+    life = _life_of_same(pool) if lines is None else _life_of_many(pool, lines)
+    state = state.join(life, on=KEY, how="left")
+    known = existing.rename({c: f"old{c}" for c in EXISTING if c not in KEY})
+    state = state.join(known, on=KEY, how="left").with_columns(
+        pl.col("old_version").is_not_null().alias("is_known")
+    )
+    state = _kept_deletion_time(state)
+    batch = candidates.filter(pl.col("_in_batch"), ~pl.col("_tombstone"))
+    return MergePlan(
+        writes=_writes(state),
+        fates=_fates(batch, state),
+        tombstoned=state.filter(
+            pl.col("_deleted_at").is_not_null(),
+            ~pl.col("is_known") | pl.col("old_deleted_at").is_null(),
+        )
+        .group_by("_source", "_stream")
+        .agg(pl.len().cast(pl.Int64).alias("rows")),
+    )
+
+
+def _with_existing(keyed: pl.DataFrame, existing: pl.DataFrame) -> pl.DataFrame:
+    """The core rows stand for every copy integrated before."""
+    standing = existing.join(keyed.select(KEY).unique(), on=KEY, how="semi").select(
+        *KEY,
+        "_stream",
+        "_landing_key",
+        *ORDER,
+        "_row_hash",
+        "_warnings",
+        pl.col("_deleted_at").alias("_read_at"),
+        pl.col("_deleted_at").is_not_null().alias("_tombstone"),
+        pl.lit(value=True).alias("_accepted"),
+        pl.lit(value=False).alias("_in_batch"),
+        pl.lit(value=False).alias("_folds"),
+    )
+    # A landing row that core already holds is the core row: integrated twice, it changes nothing.
+    standing = standing.join(keyed.select(*KEY, *ORDER), on=[*KEY, *ORDER], how="anti")
+    return pl.concat([keyed, standing], how="diagonal")
+
+
+def _winners(pool: pl.DataFrame) -> pl.DataFrame:
+    """Per key the greatest accepted copy, with `parent_varies` where its read disagreed."""
+    accepted = pool.filter(pl.col("_accepted")).sort(ORDER)
+    winners = accepted.group_by(KEY).last()
+    folding = accepted.filter(pl.col("_folds"))
+    if not folding.height:
+        return winners
+    varying = (
+        folding.join(
+            winners.select(*KEY, "_landing_version", "_row_hash"),
+            on=[*KEY, "_landing_version"],
+            suffix="_won",
+        )
+        .filter(pl.col("_row_hash") != pl.col("_row_hash_won"))
+        .select(KEY)
+        .unique()
+        .with_columns(pl.lit(value=True).alias("varies"))
+    )
+    return (
+        winners.join(varying, on=KEY, how="left")
+        .with_columns(
+            pl.when(pl.col("varies"))
+            .then(pl.concat_list("_warnings", pl.lit(["parent_varies"])).list.unique().list.sort())
+            .otherwise(pl.col("_warnings"))
+            .alias("_warnings")
+        )
+        .drop("varies")
+    )
+
+
+def _life_of_same(pool: pl.DataFrame) -> pl.DataFrame:
+    """Deleted and stale of keys that are their own lines: the newest copy says both."""
+    return (
+        pool.sort(ORDER)
+        .group_by(KEY)
+        .last()
+        .select(
+            *KEY,
+            pl.when("_tombstone").then(pl.col("_read_at")).alias("_deleted_at"),
+            (~pl.col("_accepted") & ~pl.col("_tombstone")).alias("_is_stale"),
+        )
+    )
+
+
+def _life_of_many(pool: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+    """Deleted and stale of keys that their lines derive."""
+    line = ["_source", "_stream", "_landing_key"]
+    newest = lines.sort(ORDER).group_by(line).last()
+    derives = pool.join(
+        newest.select(
+            *line,
+            *(pl.col(c).alias(f"newest{c}") for c in ORDER),
+            pl.col("_tombstone").alias("line_gone"),
+            pl.col("_is_unknown").alias("line_unknown"),
+            pl.col("_read_at").alias("line_read_at"),
+        ),
+        on=line,
+        how="inner",
+        nulls_equal=True,
+    )
+    is_newest = pl.all_horizontal(pl.col(c) == pl.col(f"newest{c}") for c in ORDER)
+    unknown = ~pl.col("line_gone") & pl.col("line_unknown")
+    stands = ~pl.col("line_gone") & is_newest
+    per_key = (
+        derives.sort(ORDER)
+        .group_by(KEY)
+        .agg(
+            (stands | unknown).any().alias("alive"),
+            pl.col("line_read_at").max().alias("gone_at"),
+            unknown.any().alias("unknown"),
+            (~pl.col("_accepted")).filter(stands).last().alias("newest_rejected"),
+        )
+    )
+    return per_key.select(
+        *KEY,
+        pl.when(~pl.col("alive")).then(pl.col("gone_at")).alias("_deleted_at"),
+        (
+            pl.col("alive") & (pl.col("unknown") | pl.col("newest_rejected").fill_null(value=False))
+        ).alias("_is_stale"),
+    )
+
+
+def _kept_deletion_time(state: pl.DataFrame) -> pl.DataFrame:
+    """A key that was gone before keeps the time it was first seen to be gone."""
+    return state.with_columns(
+        pl.when(pl.col("_deleted_at").is_not_null())
+        .then(pl.coalesce("old_deleted_at", "_deleted_at"))
+        .alias("_deleted_at"),
+        pl.col("_is_stale").fill_null(value=False),
+    )
+
+
+def _writes(state: pl.DataFrame) -> pl.DataFrame:
+    same_order = pl.all_horizontal(pl.col(c) == pl.col(f"old{c}") for c in ORDER)
+    same_life = pl.col("_deleted_at").eq_missing(pl.col("old_deleted_at")) & pl.col(
+        "_is_stale"
+    ).eq_missing(pl.col("old_is_stale"))
+    same_rest = (
+        (pl.col("_row_hash") == pl.col("old_row_hash"))
+        & pl.col("_warnings").list.sort().eq_missing(pl.col("old_warnings").list.sort())
+        & pl.col("_landing_key").eq_missing(pl.col("old_landing_key"))
+    )
+    settled = pl.col("is_known") & same_order & same_life & same_rest
+    keeps_values = pl.col("is_known") & (pl.col("_row_hash") == pl.col("old_row_hash"))
+    operation = (
+        pl.when(~keeps_values.fill_null(value=False))
+        .then(pl.lit(PUT))
+        .when(~same_life)
+        .then(pl.lit(MARK))
+        .otherwise(pl.lit(BUMP))
+    )
+    return state.filter(~settled.fill_null(value=False)).select(
+        *KEY,
+        *ORDER,
+        "_stream",
+        "_landing_key",
+        "_row_hash",
+        "_deleted_at",
+        "_is_stale",
+        "_warnings",
+        "_id",
+        operation.alias("_op"),
+        pl.col("old_month").alias("_old_month"),
+        pl.col("is_known").alias("_is_known"),
+    )
+
+
+def _fates(batch: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
+    """What became of each derived row of the batch, counted."""
+    won = state.select(
+        *KEY,
+        *(pl.col(c).alias(f"won{c}") for c in ORDER),
+        pl.col("_id").alias("won_id"),
+        pl.col("_tombstone").alias("won_tombstone"),
+        "is_known",
+        (pl.col("_row_hash") == pl.col("old_row_hash")).alias("same_values"),
+        pl.col("_deleted_at").is_not_null().alias("is_gone"),
+        pl.col("old_deleted_at").is_not_null().alias("was_gone"),
+    )
+    rows = batch.join(won, on=KEY, how="left")
+    is_winner = pl.col("_accepted") & (pl.col("_id") == pl.col("won_id")).fill_null(value=False)
+    came_back = pl.col("was_gone") & ~pl.col("is_gone")
+    in_winning_read = pl.col("_landing_version") == pl.col("won_landing_version")
+    fate = (
+        pl.when(~pl.col("_accepted"))
+        .then(pl.lit("quarantined"))
+        .when(is_winner & ~pl.col("is_known"))
+        .then(pl.lit("inserted"))
+        .when(is_winner & pl.col("same_values") & ~came_back)
+        .then(pl.lit("unchanged"))
+        .when(is_winner)
+        .then(pl.lit("updated"))
+        .when(pl.col("_folds") & in_winning_read)
+        .then(pl.lit("folded"))
+        .otherwise(pl.lit("superseded"))
+    )
+    return (
+        rows.select("_source", "_stream", fate.alias("fate"))
+        .group_by("_source", "_stream", "fate")
+        .agg(pl.len().cast(pl.Int64).alias("rows"))
+    )

@@ -1,0 +1,121 @@
+"""What is already landed of a stream, as far as a read has to know it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from warehouse.delta import Table
+
+_MARKS = {"_key": pl.String, "_row_hash": pl.String}
+
+
+class Prior:
+    """For every key the rows of its newest sync, and whether it is alive.
+
+    A key may stand in several rows (not every office has unique keys), so a key is compared by its
+    set of hashes. Rows without a key are compared with every keyless row ever landed.
+    """
+
+    def __init__(self, newest: pl.DataFrame, keyless: pl.DataFrame) -> None:
+        self._newest = newest
+        self._keyless = keyless
+        live = newest.filter(~pl.col("_tombstone")).select(*_MARKS)
+        self._known = pl.concat([live, keyless]).unique()
+
+    @classmethod
+    def load(
+        cls,
+        table: Table,
+        *,
+        cursor: tuple[str, Any] | None,
+        values: Sequence[str] = (),
+    ) -> Prior:
+        """Reads the marks of a landing table.
+
+        Args:
+            table: The landing table.
+            cursor: Only rows whose cursor column is at or past the bound (and rows without one).
+            values: Further columns to keep for the condition of `alive_keys`.
+        """
+        rows = table.scan()
+        if cursor is not None:
+            column, low = cursor
+            rows = rows.filter((pl.col(column) >= low) | pl.col(column).is_null())
+        order = ["_landing_version", "_row"]
+        frame = rows.select(
+            *_MARKS, *order, "_sync_id", "_tombstone", *(v for v in values if v not in _MARKS)
+        ).collect(engine="streaming")
+        keyless = frame.filter(pl.col("_key").is_null()).select(*_MARKS)
+        keyed = frame.filter(pl.col("_key").is_not_null()).sort(order)
+        last = keyed.group_by("_key").agg(
+            pl.col("_sync_id").last().alias("_last_sync"),
+            pl.col("_tombstone").last().alias("_is_gone"),
+        )
+        newest = keyed.join(last, on="_key").filter(
+            pl.col("_sync_id") == pl.col("_last_sync"), pl.col("_tombstone") == pl.col("_is_gone")
+        )
+        return cls(newest, keyless)
+
+    @staticmethod
+    def no_marks() -> pl.DataFrame:
+        """An empty frame of (key, hash)."""
+        return pl.DataFrame(schema=_MARKS)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is landed."""
+        return not self._newest.height and not self._keyless.height
+
+    def is_new(self, marks: pl.DataFrame) -> pl.Series:
+        """For each (key, hash) row, in order, whether it differs from what is landed."""
+        known = self._known.with_columns(pl.lit(value=True).alias("known"))
+        joined = marks.join(
+            known, on=["_key", "_row_hash"], how="left", nulls_equal=True, maintain_order="left"
+        )
+        return joined["known"].is_null()
+
+    def alive_keys(self, condition: pl.Expr | None = None) -> pl.DataFrame:
+        """The keys that aren't buried, one column `_key`.
+
+        Args:
+            condition: Over the kept values of a key's newest row.
+        """
+        alive = self._newest.filter(~pl.col("_tombstone"))
+        if condition is not None:
+            alive = alive.group_by("_key").last().filter(condition)
+        return alive.select("_key").unique()
+
+    def newest_rows(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """The (key, hash) rows of the newest sync of some keys."""
+        return self._newest.join(keys, on="_key", how="semi").select(*_MARKS)
+
+    def partly_changed(self, seen: pl.DataFrame) -> pl.DataFrame:
+        """Rows to land again although they are landed, as (key, hash).
+
+        Where a key stands in several rows and one of them changed or vanished, its other rows
+        belong to the new set too: without them the vanished one would stay the newest.
+
+        Args:
+            seen: Every (key, hash) of a whole read.
+        """
+        marks = ["_key", "_row_hash"]
+        now = seen.filter(pl.col("_key").is_not_null()).select(marks).unique()
+        then = self._newest.filter(~pl.col("_tombstone")).select(marks).unique()
+        several = (
+            pl.concat([now, then])
+            .unique()
+            .group_by("_key")
+            .len()
+            .filter(pl.col("len") > 1)
+            .select("_key")
+        )
+        if not several.height:
+            return self.no_marks()
+        now, then = (f.join(several, on="_key", how="semi") for f in (now, then))
+        vanished = then.join(now, on=marks, how="anti").select("_key")
+        arrived = now.join(then, on=marks, how="anti").select("_key")
+        changed = pl.concat([vanished, arrived]).unique()
+        return now.join(changed, on="_key", how="semi").join(then, on=marks, how="semi")

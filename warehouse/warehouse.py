@@ -1,0 +1,147 @@
+"""The warehouse as a whole: where its tables lie, its format, whose key it was made with.
+
+Layout below its URI::
+
+    restricted/warehouse          format version and key fingerprint (one row)
+    restricted/landing/S/T        rows as received from stream T of source S
+    restricted/quarantine         which landed rows broke which rules
+    analysts/core/E               the entity E
+    analysts/runs                 receipts of every run, for people
+    analysts/quarantine_summary   counts and ages, without values
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from schemas.errors import WarehouseError
+from schemas.fields import Entity
+from warehouse.core import Integration
+from warehouse.delta import Table
+from warehouse.identity import FILE_VARIABLE, KEY_VARIABLE, PersonKey, create_key, find_key
+from warehouse.landing import Landing
+from warehouse.quarantine import Quarantine
+
+FORMAT: Final = 1
+_META: Final = pa.schema(
+    [
+        ("format_version", pa.int64()),
+        ("key_fingerprint", pa.string()),
+        ("created_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+class Warehouse:
+    """An opened warehouse: its format is known and its person key is the right one."""
+
+    def __init__(self, uri: str, key: PersonKey) -> None:
+        self.uri = uri.rstrip("/")
+        self.person_key = key
+
+    @classmethod
+    def open(
+        cls, uri: str, *, create: bool = True, env: Mapping[str, str] | None = None
+    ) -> Warehouse:
+        """Opens a warehouse, or makes a new, empty one together with its key.
+
+        Args:
+            uri: A folder or an object-store URI.
+            create: Make it where there is none.
+            env: Where the person key is looked for; the process's environment by default.
+
+        Raises:
+            WarehouseError: There is none (and `create` is false), it is of a newer format, or it
+                was made with another person key.
+            ConfigError: The person key can't be read or made.
+        """
+        env = os.environ if env is None else env
+        uri = uri.rstrip("/")
+        meta = Table.open(f"{uri}/restricted/warehouse")
+        if meta is None or not meta.files:
+            if not create:
+                raise WarehouseError(
+                    f"{uri}: no warehouse here. `lienthong sync` makes one; "
+                    "`--warehouse` or LIENTHONG_WAREHOUSE names another place"
+                )
+            key = find_key(uri, env) or create_key(uri, env)
+            cls._found(uri, key, meta)
+            return cls(uri, key)
+        key = _checked(uri, meta, find_key(uri, env))
+        return cls(uri, key)
+
+    @staticmethod
+    def _found(uri: str, key: PersonKey, meta: Table | None) -> None:
+        """Writes the founding row; of two runs that found at once, one waits for the other's."""
+        table = meta or Table.open_or_create(f"{uri}/restricted/warehouse", _META)
+        row = {
+            "format_version": FORMAT,
+            "key_fingerprint": key.fingerprint,
+            "created_at": datetime.now(UTC),
+        }
+        try:
+            table.append(pa.Table.from_pylist([row], _META), txns={"founding": 1})
+        except WarehouseError:
+            now = Table.open(f"{uri}/restricted/warehouse")
+            if now is None or not now.files:
+                raise
+            _checked(uri, now, key)
+
+    def landing(self, source: str, stream: str) -> Landing:
+        """The landing of a stream."""
+        return Landing(f"{self.uri}/restricted/landing/{source}/{stream}")
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """The quarantine."""
+        return Quarantine(f"{self.uri}/restricted/quarantine")
+
+    def core_uri(self, entity: str) -> str:
+        """Where an entity's core table lies."""
+        return f"{self.analysts_uri}/core/{entity}"
+
+    def core(self, entity: str) -> Table | None:
+        """An entity's core table, or None where nothing was ever integrated into it."""
+        return Table.open(self.core_uri(entity))
+
+    @property
+    def analysts_uri(self) -> str:
+        """The prefix that analysts may read."""
+        return f"{self.uri}/analysts"
+
+    def integration(self, entity: Entity, *, sync_id: str, now: datetime) -> Integration:
+        """An integration into an entity's core."""
+        return Integration(
+            entity=entity,
+            uri=self.core_uri(entity.name),
+            quarantine=self.quarantine,
+            sync_id=sync_id,
+            now=now,
+        )
+
+
+def _checked(uri: str, meta: Table, key: PersonKey | None) -> PersonKey:
+    row = meta.scan().select(pl.all().last()).collect().row(0, named=True)
+    if row["format_version"] > FORMAT:
+        raise WarehouseError(
+            f"{uri}: this warehouse has format {row['format_version']}, made by a newer Liên "
+            f"Thông; this version reads up to {FORMAT}. Nothing was changed: upgrade Liên Thông"
+        )
+    if key is None:
+        raise WarehouseError(
+            f"{uri}: this warehouse was made with a person key, and none is configured. Bring "
+            f"back the file it was kept in, or set {KEY_VARIABLE} or {FILE_VARIABLE}. Nothing "
+            "was changed"
+        )
+    if key.fingerprint != row["key_fingerprint"]:
+        raise WarehouseError(
+            f"{uri}: this warehouse was made with another person key: the same person would "
+            "become two. Nothing was changed; configure the key it was made with"
+        )
+    return key
