@@ -63,9 +63,7 @@ def prepared(frame: pl.DataFrame, names: tuple[str, ...], nulls: tuple[str, ...]
     columns are null where their text is a null word.
     """
     words = pl.Series(nulls, dtype=pl.String)
-    return pl.DataFrame(
-        [_prepared(frame[name], words) for name in names], height=frame.height
-    )
+    return pl.DataFrame([_prepared(frame[name], words) for name in names], height=frame.height)
 
 
 def _prepared(values: pl.Series, words: pl.Series) -> pl.Series:

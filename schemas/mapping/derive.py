@@ -120,15 +120,12 @@ def unknown_codes(
     entity = entity_of(into.entity)
     work = _work(rows, mapping, into)
     explode = into.explode.column if into.explode else None
-    found = {}
-    for name, column in into.columns.items():
-        target = entity.field(name)
-        if column.const is None and not target.personal:
-            values = origin(work.raw, column, explode=explode).values
-            words = unknown_words(values, column, target)
-            if words:
-                found[name] = words[:limit]
-    return found
+    words = {
+        name: unknown_words(origin(work.raw, column, explode=explode).values, column, target)
+        for name, column in into.columns.items()
+        if column.const is None and not (target := entity.field(name)).personal
+    }
+    return {name: found[:limit] for name, found in words.items() if found}
 
 
 def _work(rows: pl.DataFrame, mapping: StreamMapping, into: Into) -> _Work:
@@ -205,9 +202,11 @@ def _mapped(
         mapped = reader.read(name, column)
         hits += mapped.hits
         # A column that the YAML maps itself isn't overwritten by a companion.
-        for core, values in mapped.columns.items():
-            if core == name or core not in into.columns:
-                found[core] = values
+        found |= {
+            core: values
+            for core, values in mapped.columns.items()
+            if core == name or core not in into.columns
+        }
     height = work.raw.height
     columns = [
         found[f.name].cast(f.polars_type).alias(f.name)

@@ -53,7 +53,9 @@ def exploded(lists: pl.Series, explode: Explode, *, fields: tuple[str, ...]) -> 
     frame = frame.with_columns(position=pl.int_ranges(1, pl.col("element").list.len() + 1))
     one = pl.when(pl.col("unread"))
     frame = frame.with_columns(
-        one.then(pl.lit([None], dtype=elements.dtype)).otherwise(pl.col("element")).alias("element"),
+        one.then(pl.lit([None], dtype=elements.dtype))
+        .otherwise(pl.col("element"))
+        .alias("element"),
         one.then(pl.lit([None], dtype=pl.List(pl.Int64))).otherwise("position").alias("position"),
     )
     frame = frame.explode("element", "position")
@@ -121,8 +123,10 @@ def _decoded(lists: pl.Series, kind: pl.List) -> tuple[pl.Series, pl.Series]:
 
 
 def _decode(texts: pl.Series, kind: pl.List) -> pl.Series:
-    """Decodes; rows that can't be are null. polars fails a whole column for one bad row, so a
-    failing stretch is halved until the bad row stands alone."""
+    """Decodes; rows that can't be are null.
+
+    polars fails a whole column for one bad row: a failing stretch is halved until it stands alone.
+    """
     try:
         return texts.str.json_decode(kind)
     except pl.exceptions.PolarsError:

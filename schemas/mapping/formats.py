@@ -79,10 +79,9 @@ def _pattern(text: str) -> TimeFormat:
             valid = " ".join(f"%{d}" for d in DIRECTIVES)
             message = f"format '{text}' uses %{letter}; directives are {valid} %%"
             raise ValueError(message)
-    if not {"d", "m"} <= set(directives) and not {"d", "b"} <= set(directives):
-        if "j" not in directives and not {"d", "B"} <= set(directives):
-            message = f"format '{text}' states no day and month"
-            raise ValueError(message)
+    if not any(set(day) <= set(directives) for day in ("dm", "db", "dB", "j")):
+        message = f"format '{text}' states no day and month"
+        raise ValueError(message)
     has_hour = bool({"H", "I"} & set(directives))
     # polars reads %f as a count of nanoseconds; %.f is Python's fraction, with its point.
     chrono = text.replace(".%f", "%.f")
@@ -121,8 +120,14 @@ def _iso_naive(text: pl.Expr) -> pl.Expr:
     day, clock = shaped.str.slice(0, 10), shaped.str.slice(11)
     clock = clock.str.replace(_OFFSET, "").str.strip_chars_end(" ")
     clock = clock.str.replace(",", ".", literal=True)
-    seconds = pl.when(clock.str.len_bytes() == 0).then(pl.lit("00:00:00"))
-    seconds = seconds.when(clock.str.len_bytes() == 5).then(clock + ":00").otherwise(clock)
+    length = clock.str.len_bytes()
+    seconds = (
+        pl.when(length == 0)
+        .then(pl.lit("00:00:00"))
+        .when(length == 5)
+        .then(clock + ":00")
+        .otherwise(clock)
+    )
     return _read(day + "T" + seconds, "%Y-%m-%dT%H:%M:%S%.f")
 
 

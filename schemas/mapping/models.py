@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -90,7 +90,8 @@ class Strict(BaseModel):
 class ColumnMapping(Strict):
     """Where the values of one core column come from, and how they are read.
 
-    Exactly one of `from`, `const`, `sql` and `key` is given; a plain text in the YAML is `from`.
+    Exactly one of `from`, `const`, `sql` and `key` is given; a plain text or list in the YAML is
+    `from`.
     """
 
     from_: Names | None = Field(
@@ -147,7 +148,7 @@ class ColumnMapping(Strict):
     @model_validator(mode="before")
     @classmethod
     def _plain_text_is_from(cls, value: object) -> object:
-        return {"from": value} if isinstance(value, str) else value
+        return {"from": value} if isinstance(value, str | list | tuple) else value
 
     @model_validator(mode="after")
     def _one_origin(self) -> ColumnMapping:
@@ -281,9 +282,3 @@ def source_columns(mapping: StreamMapping) -> tuple[str, ...]:
 
 def _unique(names: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(names))
-
-
-def without_values(error: Any) -> str:
-    """One line about a pydantic error of these models, without the value it met."""
-    parts = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
-    return "; ".join(parts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import polars as pl
 import sqlglot
@@ -92,13 +93,13 @@ _REFUSED: dict[str, str] = {
 }
 _LITERAL_ARGUMENT: dict[str, int] = {"regexp_like": 1, "regexp_replace": 1, "round": 1}
 
-_NODES: tuple[type[exp.Expression], ...] = (
+_NODES: tuple[type[exp.Expr], ...] = (
     exp.Add, exp.And, exp.Between, exp.Boolean, exp.Case, exp.Column, exp.DPipe, exp.DataType,
     exp.DataTypeParam, exp.Div, exp.EQ, exp.GT, exp.GTE, exp.ILike, exp.Identifier, exp.If, exp.In,
     exp.Is, exp.LT, exp.LTE, exp.Like, exp.Literal, exp.Mod, exp.Mul, exp.NEQ, exp.Neg, exp.Not,
     exp.Null, exp.Or, exp.Paren, exp.Sub,
 )  # fmt: skip
-_KINDS: tuple[tuple[type[exp.Expression], str], ...] = (
+_KINDS: tuple[tuple[type[exp.Expr], str], ...] = (
     (exp.Window, "a window (over) looks at other rows"),
     (exp.Query, "a subquery looks at other rows"),
     (exp.Subquery, "a subquery looks at other rows"),
@@ -116,9 +117,9 @@ class _RowTokenizer(tokens.Tokenizer):
 class _RowParser(parser.Parser):
     """Leaves every function call as written, so that the allowlist sees its author's names."""
 
-    FUNCTIONS = {}
-    NO_PAREN_FUNCTIONS = {}
-    FUNCTION_PARSERS = {
+    FUNCTIONS: ClassVar = {}
+    NO_PAREN_FUNCTIONS: ClassVar = {}
+    FUNCTION_PARSERS: ClassVar = {
         name: parser.Parser.FUNCTION_PARSERS[name] for name in ("CAST", "TRY_CAST")
     }
 
@@ -183,7 +184,7 @@ def compile_sql(text: str, *, explode: str | None = None) -> SqlColumn:
     return checked
 
 
-def _parsed(text: str) -> exp.Expression:
+def _parsed(text: str) -> exp.Expr:
     try:
         parsed = sqlglot.parse(text, dialect=_RowSql)
     except SqlglotError as error:
@@ -197,7 +198,7 @@ def _parsed(text: str) -> exp.Expression:
     return parsed[0]
 
 
-def _join_child_fields(tree: exp.Expression, explode: str | None) -> None:
+def _join_child_fields(tree: exp.Expr, explode: str | None) -> None:
     """`list.field`, a column of a table to SQL, is one of our names."""
     for column in tree.find_all(exp.Column):
         parts = [part.name for part in column.parts]
@@ -205,7 +206,7 @@ def _join_child_fields(tree: exp.Expression, explode: str | None) -> None:
             column.replace(exp.column(exp.to_identifier(".".join(parts), quoted=True)))
 
 
-def _check(node: exp.Expression, text: str) -> None:
+def _check(node: exp.Expr, text: str) -> None:
     match node:
         case exp.Anonymous():
             _check_function(node, text)
@@ -234,9 +235,9 @@ def _check_function(node: exp.Anonymous, text: str) -> None:
     if name not in FUNCTIONS:
         _refuse(text, name, _suggestion(name))
     place = _LITERAL_ARGUMENT.get(name)
-    if place is not None and len(node.expressions) > place:
-        if not isinstance(node.expressions[place], exp.Literal):
-            _refuse(text, name, f"its argument {place + 1} has to be written out, not computed")
+    given = node.expressions[place : place + 1] if place is not None else []
+    if any(not isinstance(argument, exp.Literal) for argument in given):
+        _refuse(text, name, "its pattern or number has to be written out, not computed")
 
 
 def _check_cast(node: exp.Cast, text: str) -> None:
@@ -262,13 +263,13 @@ def _refuse(text: str, what: str, why: str) -> None:
     raise ConfigError(message)
 
 
-def _rewritten(node: exp.Expression) -> str:
+def _rewritten(node: exp.Expr) -> str:
     """The SQL that polars gets: names quoted, casts forgiving, functions as written."""
     return _forgiving(node).sql(dialect=_RowSql, identify=True, normalize_functions=False)
 
 
-def _forgiving(node: exp.Expression) -> exp.Expression:
-    def change(part: exp.Expression) -> exp.Expression:
+def _forgiving(node: exp.Expr) -> exp.Expr:
+    def change(part: exp.Expr) -> exp.Expr:
         if not isinstance(part, exp.Cast):
             return part
         kind = part.to
@@ -288,9 +289,9 @@ def _lost_condition(cast: exp.Cast) -> str:
     return " AND ".join(conditions)
 
 
-def _branch(node: exp.Expression) -> Iterator[str]:
+def _branch(node: exp.Expr) -> Iterator[str]:
     """The conditions under which a node inside `case` is what the case gives."""
-    child: exp.Expression = node
+    child: exp.Expr = node
     parent = node.parent
     while parent is not None:
         if isinstance(parent, exp.Case):
@@ -298,7 +299,7 @@ def _branch(node: exp.Expression) -> Iterator[str]:
         child, parent = parent, parent.parent
 
 
-def _case_conditions(case: exp.Case, child: exp.Expression) -> Iterator[str]:
+def _case_conditions(case: exp.Case, child: exp.Expr) -> Iterator[str]:
     subject = case.args.get("this")
     for branch in case.args["ifs"]:
         condition = _rewritten(branch.this)

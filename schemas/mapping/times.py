@@ -152,9 +152,7 @@ def _by_formats(frame: pl.DataFrame, formats: tuple[str, ...]) -> pl.DataFrame:
 
 def _first_read(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     missing = before["naive"].is_null()
-    return pl.DataFrame(
-        [after[name].zip_with(missing, before[name]) for name in before.columns]
-    )
+    return pl.DataFrame([after[name].zip_with(missing, before[name]) for name in before.columns])
 
 
 def _localised(naive: pl.Series, zone: str) -> _Local:
@@ -170,9 +168,7 @@ def _localised(naive: pl.Series, zone: str) -> _Local:
         # Counted on from the day before, the hour lands where the old offset puts it.
         day = timedelta(days=1)
         early = ((_in_zone(naive - day, zone, "earliest")) + day).zip_with(gap, early)
-    return _Local(
-        instant=early, ambiguous=(early != late).fill_null(value=False), nonexistent=gap
-    )
+    return _Local(instant=early, ambiguous=(early != late).fill_null(value=False), nonexistent=gap)
 
 
 def _in_zone(naive: pl.Series, zone: str, which: Literal["earliest", "latest"]) -> pl.Series:

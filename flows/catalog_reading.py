@@ -1,0 +1,246 @@
+"""From a source's YAML to models: merged with its vendor's, validated, every problem with its line.
+
+Nothing here resolves a secret or reaches a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from connectors.protocol import Cursor, StreamSpec
+from connectors.registry import CONNECTORS, ConnectorType
+from flows.catalog_errors import CatalogError, Problem, dotted
+from flows.catalog_models import SourceYaml, StreamYaml
+from flows.catalog_secrets import FORMS, is_written_out, reference_problems
+from flows.catalog_validation import problems_of
+from flows.yaml_lines import Node, merged, read_yaml
+from schemas.mapping import StreamMapping, source_columns
+from schemas.mapping.checks import flaws
+from schemas.names import nearest
+
+VENDORS = "vendors"
+_LONGEST_CHAIN = 5
+_TYPE = "type"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamDocument:
+    """One stream, validated."""
+
+    spec: StreamSpec
+    mapping: StreamMapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceDocument:
+    """One source, validated.
+
+    Attributes:
+        yaml: Its own keys.
+        connector: The node under `connector:`.
+        connector_type: Name of the connector type.
+        connector_options: Its options model, references not resolved.
+        raw_options: The same as plain values.
+        streams: Its streams by name.
+    """
+
+    yaml: SourceYaml
+    connector: Node
+    connector_type: str
+    connector_options: BaseModel
+    raw_options: Mapping[str, object]
+    streams: Mapping[str, StreamDocument]
+
+    def __repr__(self) -> str:
+        return f"SourceDocument({self.yaml.source!r})"
+
+
+def read_source(path: Path) -> SourceDocument:
+    """Reads a source's YAML and its vendor's.
+
+    Raises:
+        CatalogError: Something is wrong; all problems are told at once.
+    """
+    root = _with_vendor(read_yaml(path), path.parent)
+    problems: list[Problem] = []
+    yaml = _model(SourceYaml, root.plain(), root, (), problems)
+    connector = root.child("connector")
+    if yaml is None or connector is None:
+        raise CatalogError(problems)
+    kind = _connector_type(connector, problems)
+    if kind is None:
+        raise CatalogError(problems)
+    options = _options(kind, root, problems)
+    streams = {
+        name: stream
+        for name in yaml.streams
+        if (stream := _stream(name, yaml, root, kind, problems)) is not None
+    }
+    if problems or options is None:
+        raise CatalogError(problems)
+    raw = {key: value for key, value in connector.mapping().items() if key != _TYPE}
+    return SourceDocument(
+        yaml=yaml, connector=connector, connector_type=kind.name, connector_options=options,
+        raw_options=raw, streams=streams,
+    )  # fmt: skip
+
+
+def _with_vendor(root: Node, folder: Path, seen: tuple[str, ...] = ()) -> Node:
+    extends = root.child("extends")
+    if extends is None or not isinstance(extends.value, str):
+        return root
+    name = extends.value
+    path = folder / VENDORS / f"{name}.yaml"
+    if name in seen or len(seen) >= _LONGEST_CHAIN:
+        raise CatalogError([
+            Problem(
+                place=extends.place, what="extends", found=" -> ".join([*seen, name]),
+                expected="a chain of vendor files that ends",
+            )
+        ])  # fmt: skip
+    if not path.is_file():
+        vendors = sorted(p.stem for p in (folder / VENDORS).glob("*.yaml"))
+        raise CatalogError([
+            Problem(
+                place=extends.place, what="unknown vendor", found=f"'{name}'",
+                expected=f"one of {', '.join(vendors)}" if vendors else f"a file {path}",
+                nearest=nearest(name, vendors),
+            )
+        ])  # fmt: skip
+    base = _with_vendor(read_yaml(path), folder, (*seen, name))
+    return merged(base, root)
+
+
+def _connector_type(connector: Node, problems: list[Problem]) -> ConnectorType | None:
+    node = connector.child(_TYPE)
+    name = node.value if node is not None else None
+    if isinstance(name, str) and name in CONNECTORS:
+        return CONNECTORS[name]
+    found = f"'{name}'" if isinstance(name, str) else "none" if name is None else "no text"
+    problems.append(
+        Problem(
+            place=(node or connector).place, what="the connector's type", found=found,
+            expected=f"one of {', '.join(CONNECTORS)}",
+            nearest=nearest(name, CONNECTORS) if isinstance(name, str) else None,
+        )
+    )  # fmt: skip
+    return None
+
+
+def _options(kind: ConnectorType, root: Node, problems: list[Problem]) -> BaseModel | None:
+    connector, _ = root.known(("connector",))
+    problems.extend(reference_problems(connector))
+    problems.extend(_written_out(kind, connector))
+    values = {key: value for key, value in connector.mapping().items() if key != _TYPE}
+    return _model(kind.options_model, values, root, ("connector",), problems, also=(_TYPE,))
+
+
+def _written_out(kind: ConnectorType, connector: Node) -> Iterator[Problem]:
+    for name, field in kind.options_model.model_fields.items():
+        node = connector.child(name)
+        if node is None or not isinstance(node.value, str) or not _is_secret(field.annotation):
+            continue
+        if is_written_out(node.value, is_url=name.endswith("url")):
+            yield Problem(
+                place=node.place, what=f"connector.{name}: a secret in the file",
+                found="a password or token, written out", expected=f"a reference: {FORMS}",
+            )  # fmt: skip
+
+
+def _is_secret(annotation: object) -> bool:
+    return annotation is SecretStr or SecretStr in getattr(annotation, "__args__", ())
+
+
+def _stream(
+    name: str, yaml: SourceYaml, root: Node, kind: ConnectorType, problems: list[Problem]
+) -> StreamDocument | None:
+    path = ("streams", name)
+    node, _ = root.known(path)
+    values = node.mapping()
+    own = {key: value for key, value in values.items() if key not in kind.stream_model.model_fields}
+    rest = {key: value for key, value in values.items() if key in kind.stream_model.model_fields}
+    found: list[Problem] = []
+    common = _model(StreamYaml, own, root, path, found, also=tuple(kind.stream_model.model_fields))
+    options = _model(kind.stream_model, rest, root, path, found)
+    problems.extend(found)
+    if common is None or options is None:
+        return None
+    mapping = _mapping(name, yaml, common)
+    found = [*_flaw_problems(mapping, root, path), *_mode_problems(common, kind, root, path)]
+    problems.extend(found)
+    if found:
+        return None
+    return StreamDocument(spec=_spec(name, common, options, mapping), mapping=mapping)
+
+
+def _model(
+    model: type[Model], values: object, root: Node, path: tuple[str | int, ...],
+    problems: list[Problem], also: tuple[str, ...] = (),
+) -> Model | None:  # fmt: skip
+    """A part of the document (at `path`) as a model, or None and what is wrong with it."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems.extend(problems_of(error, model=model, root=root, path=path, also=also))
+        return None
+
+
+def _mapping(name: str, yaml: SourceYaml, stream: StreamYaml) -> StreamMapping:
+    return StreamMapping(
+        source=yaml.source, stream=name, agency=yaml.agency, timezone=yaml.timezone,
+        currency=yaml.currency, key=stream.key, version=stream.version,
+        nulls=tuple(dict.fromkeys([*yaml.nulls, *stream.nulls])), into=stream.into,
+    )  # fmt: skip
+
+
+def _spec(name: str, stream: StreamYaml, options: BaseModel, mapping: StreamMapping) -> StreamSpec:
+    cursor = stream.cursor
+    columns = source_columns(mapping)
+    if cursor is not None and cursor.column not in columns:
+        columns = (*columns, cursor.column)
+    return StreamSpec(
+        name=name,
+        columns=columns,
+        key=stream.key,
+        cursor=None if cursor is None else Cursor(**dict(cursor)),
+        mode=stream.mode or "snapshot",
+        options=options,
+    )
+
+
+def _flaw_problems(
+    mapping: StreamMapping, root: Node, path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    for flaw in flaws(mapping):
+        # The currency is the source's key, everything else the stream's.
+        where = flaw.path if flaw.path == ("currency",) else (*path, *flaw.path)
+        yield Problem(
+            place=root.place_of(where), what=f"{flaw.what} ({dotted(where)})", found=flaw.found,
+            expected=flaw.expected, nearest=flaw.nearest,
+        )  # fmt: skip
+
+
+def _mode_problems(
+    stream: StreamYaml, kind: ConnectorType, root: Node, path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    """Files come and go: whether a missing one means that its rows are gone has to be said."""
+    if kind.name != "files":
+        return
+    if stream.mode is None:
+        yield Problem(
+            place=root.place_of(path), what=f"'mode' is missing ({dotted(path)})", found="nothing",
+            expected="mode: increment (a file that vanished deletes nothing) or mode: snapshot "
+            "(the files are the whole truth)",
+        )  # fmt: skip
+    if stream.cursor is not None:
+        yield Problem(
+            place=root.place_of((*path, "cursor")), what="a cursor of files", found="cursor:",
+            expected="no cursor: unchanged files aren't read again anyway",
+        )  # fmt: skip
