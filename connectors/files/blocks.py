@@ -16,7 +16,7 @@ from pyarrow import csv
 
 from connectors.files.records import Dialect
 
-_CR, _LF = 0x0D, 0x0A
+_LINE_ENDS = (0x0A, 0x0D)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +25,24 @@ class Block:
 
     Attributes:
         size: Their length in bytes, the last line end included.
-        rows: How many they are.
-        lines: How many lines they take.
-        starts: Line of each record, from 0; None where each takes one line.
+        has_quotes: There are quotes among them, all where they belong.
     """
 
     size: int
-    rows: int
+    has_quotes: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """The cells of a block.
+
+    Attributes:
+        cells: The wanted columns as text, named by their position.
+        lines: How many lines the block takes.
+        starts: First line of each record, from 0; None where each takes one line.
+    """
+
+    cells: pa.RecordBatch
     lines: int
     starts: pa.Array | None
 
@@ -40,87 +51,95 @@ def cut(buffer: bytes, dialect: Dialect, *, final: bool) -> Block | None:
     """The longest block of whole records; None when the quotes aren't clean or none is whole."""
     if b"\0" in buffer:
         return None
+    # A CR at the end stays out of it: its LF may be in the next piece.
+    end = len(buffer) - (not final and buffer.endswith(b"\r"))
     if not dialect.quote or dialect.quote not in buffer:
-        return _cut_plain(buffer, final=final)
-    return _cut_quoted(buffer, dialect, final=final)
-
-
-def _cut_plain(buffer: bytes, *, final: bool) -> Block | None:
-    end = len(buffer) if final else _before_open_end(buffer)
-    size = max(buffer.rfind(b"\n", 0, end), buffer.rfind(b"\r", 0, end)) + 1
-    if size == 0:
+        size = _last_line_end(buffer, end)
+        return Block(size=size, has_quotes=False) if size else None
+    is_quote = _equal(_bytes_array(buffer), dialect.quote[0])
+    if not _quotes_are_clean(buffer, is_quote, dialect):
         return None
-    lines = buffer.count(b"\n", 0, size)
-    if b"\r" in buffer:
-        lines += buffer.count(b"\r", 0, size) - buffer.count(b"\r\n", 0, size)
-    return Block(size=size, rows=lines, lines=lines, starts=None)
+    size = _last_line_end(buffer, end)
+    while size and is_quote.slice(0, size).true_count % 2:  # it is inside a quoted cell
+        size = _last_line_end(buffer, buffer.rfind(dialect.quote, 0, size))
+    return Block(size=size, has_quotes=True) if size else None
 
 
-def _before_open_end(buffer: bytes) -> int:
-    """Without a CR at the end: its LF may be in the next piece."""
-    return len(buffer) - 1 if buffer.endswith(b"\r") else len(buffer)
+def _last_line_end(buffer: bytes, end: int) -> int:
+    """Length of the buffer up to and with the last line end before `end`; 0: there is none."""
+    lf = buffer.rfind(b"\n", 0, end)
+    return max(lf, buffer.rfind(b"\r", lf + 1, end)) + 1
 
 
-def _cut_quoted(buffer: bytes, dialect: Dialect, *, final: bool) -> Block | None:
-    length = len(buffer) if final else _before_open_end(buffer)
-    if length == 0:
-        return None
-    text = pa.Array.from_buffers(pa.uint8(), length, [None, pa.py_buffer(buffer)])
-    quote = pc.equal(text, pa.scalar(dialect.quote[0], pa.uint8()))
-    # Parity of the quotes up to and with each byte: odd = inside a quoted cell. The sum wraps
-    # around at 256, which keeps its last bit.
-    inside = pc.bit_wise_and(pc.cumulative_sum(quote.cast(pa.uint8())), pa.scalar(1, pa.uint8()))
-    line_end = pc.equal(text, pa.scalar(_LF, pa.uint8()))
-    if b"\r" in buffer:
-        cr = pc.equal(text, pa.scalar(_CR, pa.uint8()))
-        crlf = pc.and_(cr.slice(0, length - 1), line_end.slice(1))
-        alone = pc.and_not(cr.slice(0, length - 1), crlf)
-        ends = pa.concat_arrays([alone, cr.slice(length - 1)])
-        edge_cr: pa.Array | None = cr
-        line_end = pc.or_(line_end, ends)
-    else:
-        edge_cr = None
-    if not _quotes_are_clean(text, quote, inside, line_end, edge_cr, dialect.delimiter[0]):
-        return None
+def _quotes_are_clean(buffer: bytes, is_quote: pa.Array, dialect: Dialect) -> bool:
+    """Every opening quote follows an edge of a cell or a quote, every closing one precedes one.
+
+    The first, third, fifth ... quote of a clean text opens a cell (or is the second of a doubled
+    one), the others close one (or are the first of a doubled one). A quote that is still open at
+    the end of the buffer is left to the next look.
+    """
+    text = _bytes_array(buffer)
+    places = pc.indices_nonzero(is_quote)
+    pairs = pa.FixedSizeListArray.from_arrays(places.slice(0, len(places) // 2 * 2), 2)
+    one = pa.scalar(1, pa.uint64())
+    opening, closing = pc.list_element(pairs, 0), pc.list_element(pairs, 1)
+    if len(places) % 2:
+        opening = pa.concat_arrays([opening, places.slice(len(places) - 1)])
+    if opening[0].as_py() == 0:
+        opening = opening.slice(1)
+    if len(closing) and closing[len(closing) - 1].as_py() == len(buffer) - 1:
+        closing = closing.slice(0, len(closing) - 1)
+    edges = (dialect.delimiter[0], dialect.quote[0], *_LINE_ENDS)
+    return _all_among(text.take(pc.subtract(opening, one)), edges) and _all_among(
+        text.take(pc.add(closing, one)), edges
+    )
+
+
+def _all_among(values: pa.Array, allowed: Sequence[int]) -> bool:
+    left = values
+    for value in allowed:
+        left = left.filter(pc.invert(_equal(left, value)))
+    return not len(left)
+
+
+def _bytes_array(buffer: bytes) -> pa.Array:
+    return pa.Array.from_buffers(pa.uint8(), len(buffer), [None, pa.py_buffer(buffer)])
+
+
+def _equal(values: pa.Array, byte: int) -> pa.Array:
+    return pc.equal(values, pa.scalar(byte, pa.uint8()))
+
+
+def _starts(buffer: bytes, size: int, quote: bytes) -> tuple[int, pa.Array]:
+    """Lines of a block with multi-line cells, and the first line of each of its records."""
+    text = _bytes_array(buffer).slice(0, size)
+    lf, cr = _equal(text, 0x0A), _equal(text, 0x0D)
+    last = size - 1
+    alone = pc.and_not(cr.slice(0, last), lf.slice(1))  # a CR without LF ends a line too
+    line_end = pc.or_(lf, pa.concat_arrays([alone, cr.slice(last)]))
     places = pc.indices_nonzero(line_end)
-    real = pc.equal(inside.take(places), pa.scalar(0, pa.uint8()))
-    records = pc.indices_nonzero(real)  # ordinal, among all line ends, of those that end a record
-    if len(records) == 0:
-        return None
-    last = records[len(records) - 1].as_py()
-    lines = last + 1
-    starts = None
-    if lines != len(records):
-        follows = pc.add(records.slice(0, len(records) - 1), pa.scalar(1, records.type))
-        starts = pa.concat_arrays([pa.array([0], pa.int64()), follows.cast(pa.int64())])
-    return Block(size=places[last].as_py() + 1, rows=len(records), lines=lines, starts=starts)
+    # Parity of the quotes up to each byte; the sum wraps at 256, which keeps its last bit.
+    quotes = pc.cumulative_sum(_equal(text, quote[0]).cast(pa.uint8()))
+    ends_record = _equal(pc.bit_wise_and(quotes.take(places), pa.scalar(1, pa.uint8())), 0)
+    records = pc.indices_nonzero(ends_record).cast(pa.int64())
+    follows = pc.add(records.slice(0, len(records) - 1), 1)
+    return len(places), pa.concat_arrays([pa.array([0], pa.int64()), follows])
 
 
-def _quotes_are_clean(
-    text: pa.Array,
-    quote: pa.Array,
-    inside: pa.Array,
-    line_end: pa.Array,
-    cr: pa.Array | None,
-    delimiter: int,
-) -> bool:
-    """Every opening quote follows an edge of a cell or a quote, every closing one precedes one."""
-    edge = pc.or_(pc.or_(pc.equal(text, pa.scalar(delimiter, pa.uint8())), line_end), quote)
-    if cr is not None:
-        edge = pc.or_(edge, cr)
-    is_inside = inside.cast(pa.bool_())
-    last = len(text) - 1
-    opening = pc.and_(quote.slice(1), is_inside.slice(1))
-    if pc.any(pc.and_not(opening, edge.slice(0, last))).as_py():
-        return False
-    closing = pc.and_not(quote.slice(0, last), is_inside.slice(0, last))
-    return not pc.any(pc.and_not(closing, edge.slice(1))).as_py()
+def _line_ends(buffer: bytes, size: int) -> int:
+    text = _bytes_array(buffer).slice(0, size)
+    lf = _equal(text, 0x0A)
+    if b"\r" not in buffer:
+        return int(lf.true_count)
+    cr = _equal(text, 0x0D)
+    both = pc.and_(cr.slice(0, size - 1), lf.slice(1))
+    return int(lf.true_count + cr.true_count - both.true_count)
 
 
 def parse(
     buffer: bytes, block: Block, dialect: Dialect, *, cells: int, wanted: Sequence[int]
-) -> pa.RecordBatch | None:
-    """The wanted cells of a block as text columns named by their position.
+) -> Parsed | None:
+    """The wanted cells of a block.
 
     Returns:
         None when a record has another number of cells, or bytes that are no UTF-8.
@@ -135,7 +154,7 @@ def parse(
                 quote_char=dialect.quote.decode() or False,
                 double_quote=True,
                 escape_char=False,
-                newlines_in_values=block.starts is not None,
+                newlines_in_values=block.has_quotes,
                 ignore_empty_lines=False,
             ),
             convert_options=csv.ConvertOptions(
@@ -146,7 +165,10 @@ def parse(
         )
     except pa.ArrowInvalid:
         return None
-    if table.num_rows != block.rows:
-        return None
-    batches = table.combine_chunks().to_batches()
-    return batches[0] if batches else None
+    batch = table.combine_chunks().to_batches()[0]
+    lines, starts = batch.num_rows, None
+    if block.has_quotes and _line_ends(buffer, block.size) != batch.num_rows:
+        lines, starts = _starts(buffer, block.size, dialect.quote)
+        if len(starts) != batch.num_rows:
+            return None
+    return Parsed(cells=batch, lines=lines, starts=starts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from connectors.registry import FilesStream
 TRAIL = (pa.field("_line", pa.int64()), pa.field("_unreadable", pa.string()),
          pa.field("_raw", pa.string()))  # fmt: skip
 _ROWS_AT_ONCE = 20_000
+_SURE_BYTES = bytes([*range(0xC0), *range(0xC2, 0xC7), 0xE1])
+_OTHER_E1 = re.compile(rb"\xe1[^\xb8-\xbb]")
 _TSV = (".tsv", ".tab")
 
 
@@ -99,23 +102,24 @@ class DelimitedReader:
         block = blocks.cut(splitter.buffer, dialect, final=final)
         if block is None:
             return
-        batch = blocks.parse(
+        parsed = blocks.parse(
             splitter.buffer,
             block,
             dialect,
             cells=len(self.header.names),
             wanted=self.positions,
         )
-        if batch is None:
+        if parsed is None:
             return
         first = splitter.line
-        if block.starts is None:
-            lines = pa.arange(first, first + block.rows)
+        rows = parsed.cells.num_rows
+        if parsed.starts is None:
+            lines = pa.arange(first, first + rows)
         else:
-            lines = pc.add(block.starts, first)
-        splitter.take(block.size, lines=block.lines)
-        nothing = pa.nulls(block.rows, pa.string())
-        columns = [_composed(column) for column in batch.columns]
+            lines = pc.add(parsed.starts, first)
+        splitter.take(block.size, lines=parsed.lines)
+        nothing = pa.nulls(rows, pa.string())
+        columns = [_composed(column) for column in parsed.cells.columns]
         yield pa.RecordBatch.from_arrays([*columns, lines, nothing, nothing], schema=self.schema)
 
     def _careful(self, splitter: Splitter, *, final: bool) -> Iterator[pa.RecordBatch]:
@@ -168,9 +172,21 @@ def _composed(column: pa.Array) -> pa.Array:
     if data is None:
         return column
     held = data.to_pybytes()
-    if held.isascii() or unicodedata.is_normalized("NFC", held.decode("utf-8", "ignore")):
+    if held.isascii() or _is_surely_composed(held):
+        return column
+    if unicodedata.is_normalized("NFC", held.decode("utf-8", "ignore")):
         return column
     return pa.array([_nfc(value) for value in column.to_pylist()], pa.string())
+
+
+def _is_surely_composed(text: bytes) -> bool:
+    """Only letters that are never changed by NFC: quicker than asking `unicodedata`.
+
+    U+0080..U+01BF by their first byte, U+1E00..U+1EFF (Vietnamese) by their first two.
+    """
+    if text.translate(None, _SURE_BYTES):
+        return False
+    return not _OTHER_E1.search(text)
 
 
 def _nfc(value: str | None) -> str | None:

@@ -42,8 +42,8 @@ class Header:
             ContractError: One isn't there, or stands there twice.
         """
         folded = [fold(name) for name in self.names]
-        found = []
-        missing = []
+        found: list[int] = []
+        missing: list[str] = []
         for column in wanted:
             spellings = {fold(s) for s in (column, *aliases.get(column, ()))}
             places = [i for i, name in enumerate(self.names) if name == column]

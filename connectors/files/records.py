@@ -113,19 +113,18 @@ class Splitter:
                 return self._broken(start, limit, final=final)
             cells.append(cell)
             after = self.buffer[end : end + 1]
-            if end >= limit or (not after and not final):
-                return self._broken(start, limit, final=final) if end >= limit else None
-            if after == self._dialect.delimiter:
+            if end < limit and after == self._dialect.delimiter:
                 position = end + 1
                 continue
-            if after not in {b"\r", b"\n", b""}:
+            if end < limit and not after and not final:
+                return None
+            raw = self.buffer[start:end]
+            is_astray = self._cells not in {None, len(cells)} and self._line_end.search(raw)
+            if end >= limit or after not in {b"\r", b"\n", b""} or is_astray:
                 return self._broken(start, limit, final=final)
             following = self._after_line_end(end, final=final)
             if following is None:
                 return None
-            raw = self.buffer[start:end]
-            if self._cells not in {None, len(cells)} and self._line_end.search(raw):
-                return self._broken(start, limit, final=final)
             return Record(line=self.line, cells=cells, raw=raw, rule=_fault(raw), end=following)
 
     def _cell(self, position: int, limit: int) -> tuple[int | None, bytes]:

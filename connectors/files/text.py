@@ -11,9 +11,12 @@ import codecs
 import hashlib
 import os
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from connectors.files.folder import os_error
 from schemas.errors import SourceError, TransientSourceError
@@ -156,30 +159,50 @@ class _Utf8Proof:
     """Proves piece by piece that a file is UTF-8."""
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
-        self._line = 1
+        self._pending = b""
 
-    def take(self, chunk: bytes, *, where: str, name: str) -> None:
-        pending = self._decoder.getstate()[0]
-        if pending or not chunk.isascii():
-            try:
-                self._decoder.decode(chunk)
-            except UnicodeDecodeError as error:
-                line = self._line + (pending + chunk)[: error.start].count(b"\n")
-                raise _no_utf8(where, name, line) from None
-        self._line += chunk.count(b"\n")
+    def take(self, chunk: bytes, *, where: str, name: str, final: bool = False) -> None:
+        """Proves the next piece; a character that it cuts waits for the next one."""
+        text = self._pending + chunk
+        if not text.isascii():
+            whole = len(text) if final else _before_cut_character(text)
+            if not _is_utf8(text, whole):
+                raise _no_utf8(where, name)
+            self._pending = text[whole:]
+        else:
+            self._pending = b""
 
     def end(self, *, where: str, name: str) -> None:
-        try:
-            self._decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            raise _no_utf8(where, name, self._line) from None
+        """Proves that no character is cut by the end."""
+        self.take(b"", where=where, name=name, final=True)
 
 
-def _no_utf8(where: str, name: str, line: int) -> SourceError:
+def _before_cut_character(text: bytes) -> int:
+    """Length of the text without a character whose last bytes aren't there yet."""
+    for back in range(1, min(4, len(text)) + 1):
+        byte = text[-back]
+        if byte >= 0xC0:  # a first byte: of 2, 3 or 4
+            length = 2 + (byte >= 0xE0) + (byte >= 0xF0)
+            return len(text) - back if length > back else len(text)
+        if byte < 0x80:
+            break
+    return len(text)
+
+
+def _is_utf8(text: bytes, size: int) -> bool:
+    offsets = pa.py_buffer(struct.pack("<qq", 0, size))
+    value = pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(text)])
+    try:
+        value.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _no_utf8(where: str, name: str) -> SourceError:
     message = (
-        f"{where}: {name!r} isn't UTF-8 (first seen in line {line}); state its `encoding:` "
-        "(cp1258, cp1252, utf-16-le, ...), or utf-8 to send only the broken lines to quarantine"
+        f"{where}: {name!r} isn't UTF-8; state its `encoding:` (cp1258, cp1252, utf-16-le, ...), "
+        "or utf-8 to send only the lines with broken bytes to quarantine"
     )
     return SourceError(message)
 
