@@ -175,12 +175,12 @@ def _farewell(show: Show, *, seconds: float) -> None:
     )
     show.say(f"  export LIENTHONG_WAREHOUSE={warehouse} LIENTHONG_SOURCES={sources}")
     show.say(f"  {command} sql 'FROM dossier SELECT * LIMIT 10'")
-    show.say(f"  {command} quarantine show --source xa-do-luong")
+    show.say(f"  {command} quarantine show xa-do-luong")
     show.say(f"  {command} schema dossier")
     show.say(
-        f"\nOr mend what was rejected: in {sources}/xa-do-luong.yaml let `codes:` of the status be\n"
-        "[status, {Hẹn quay lại: supplement_requested}], and watch those rows come out of\n"
-        "quarantine, without reading a file again:\n"
+        f"\nOr mend what was rejected: in {sources}/xa-do-luong.yaml, let the status have\n"
+        "`codes: [status, {Hẹn quay lại: supplement_requested}]`, and watch those rows come out\n"
+        "of quarantine without a file being read again:\n"
     )
     show.say(f"  {command} rebuild xa-do-luong")
     show.say("\nTo connect a real office: docs/connect-an-office.md")

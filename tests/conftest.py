@@ -14,7 +14,16 @@ import pytest
 from tests.support.postgres import Server, fresh_database
 from tests.support.postgres import postgres_server as start_server
 
-_OURS = ("LIENTHONG_WAREHOUSE", "LIENTHONG_SOURCES", "PREFECT_API_URL", "PREFECT_API_KEY")
+_OURS = (
+    "LIENTHONG_WAREHOUSE",
+    "LIENTHONG_SOURCES",
+    "LIENTHONG_PERSON_KEY",
+    "LIENTHONG_PERSON_KEY_FILE",
+    "LIENTHONG_LOG_LEVEL",
+    "LIENTHONG_LOG_FORMAT",
+    "PREFECT_API_URL",
+    "PREFECT_API_KEY",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
