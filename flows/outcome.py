@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flows.receipts import NightReport, RunStatus
+from collections.abc import Sequence
+
+from flows.receipts import NightReport, Receipt, RunStatus
 
 FAIL_ABOVE = 0.5
 """Share of broken sources above which a night counts as failed: past it the cause is more likely
@@ -27,3 +29,16 @@ def night_sentence(report: NightReport) -> str:
     if report.waiting:
         parts.append(f"waiting for a person: {', '.join(report.waiting)}")
     return "; ".join(parts)
+
+
+def night_report(sync_id: str, receipts: Sequence[Receipt], *, seconds: float) -> NightReport:
+    """What the receipts of a run come to: which sources are broken, which wait for a person."""
+    failed = {receipt.source for receipt in receipts if receipt.status == "failed"}
+    degraded = {receipt.source for receipt in receipts if receipt.status == "degraded"}
+    return NightReport(
+        sync_id=sync_id,
+        receipts=tuple(receipts),
+        broken=tuple(sorted(failed)),
+        waiting=tuple(sorted(degraded - failed)),
+        seconds=seconds,
+    )

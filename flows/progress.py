@@ -84,6 +84,7 @@ class LiveProgress:
         self._lines = lines
         self._lock = threading.Lock()
         self._tasks: dict[tuple[str, str], tuple[TaskID, _Phase]] = {}
+        self._began: dict[TaskID, float] = {}
 
     def __call__(self, source: str, stream: str, phase: str, rows: int) -> None:
         """Moves the stream's line."""
@@ -95,11 +96,14 @@ class LiveProgress:
                     _label(source, stream), total=None, phase=phase, rows=rows, rate=0
                 )
                 current = _Phase(phase, now, now)
+                self._began[task] = now
             else:
                 task, current = known
                 if phase not in (current.name, FINISHED):
                     current = _Phase(phase, now, now)
-            current.rows = max(rows, current.rows) if phase == FINISHED else rows
+            if phase == FINISHED:  # the figures that stay: of the whole way
+                current = _Phase(phase, self._began[task], now, rows or current.rows)
+            current.rows = rows or current.rows
             self._tasks[source, stream] = (task, current)
             self._display.update(
                 task, phase=phase, rows=current.rows, rate=current.rate(now)
@@ -114,6 +118,11 @@ class LiveProgress:
         surplus = len(shown) - self._lines
         for task in [task for task in shown if task.finished][: max(surplus, 0)]:
             self._display.update(task.id, visible=False)
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The lines, shown and hidden, in the order in which their streams began."""
+        return self._display.tasks
 
     def close(self) -> None:
         """Stops the clocks of streams that nobody finished."""

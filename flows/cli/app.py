@@ -23,6 +23,12 @@ from flows.cli.repair import audit, rebuild
 from flows.cli.run import nightly, sync
 from flows.cli.state import status
 from flows.output import note
+from flows.settings import (
+    DEFAULT_SOURCES,
+    DEFAULT_WAREHOUSE,
+    SOURCES_VARIABLE,
+    WAREHOUSE_VARIABLE,
+)
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Connect": (sources, check),
@@ -111,8 +117,8 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
 @click.group(cls=Command, context_settings=HELP)
 @click.option(
     "--warehouse",
-    envvar="LIENTHONG_WAREHOUSE",
-    default="./data/warehouse",
+    envvar=WAREHOUSE_VARIABLE,
+    default=DEFAULT_WAREHOUSE,
     show_default=True,
     show_envvar=True,
     metavar="URI",
@@ -121,8 +127,8 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "--sources",
     "sources_dir",
-    envvar="LIENTHONG_SOURCES",
-    default="./sources",
+    envvar=SOURCES_VARIABLE,
+    default=DEFAULT_SOURCES,
     show_default=True,
     show_envvar=True,
     type=click.Path(path_type=Path),

@@ -9,6 +9,7 @@ import click
 from flows.cli.common import Settings, json_option, leave, pass_settings, worst
 from flows.output import Column, note, print_json, print_table, say
 from flows.receipts import SourceLine, StreamCheck
+from schemas.errors import LienThongError
 
 
 @click.command()
@@ -17,19 +18,25 @@ from flows.receipts import SourceLine, StreamCheck
 def sources(settings: Settings, *, as_json: bool) -> None:
     """What is connected: source, stream, entities, connector, agency.
 
-    Reads the YAML files only: no source is reached, no secret is needed.
+    Reads the YAML files only: no source is reached, no secret is needed. Ends with 3 where a file
+    is wrong.
     """
     from flows.catalog import load_catalog
     from flows.steps import list_sources
 
-    lines = list_sources(load_catalog(settings.sources))
+    catalog = load_catalog(settings.sources)
+    lines = list_sources(catalog)
     if as_json:
         print_json(lines)
-        return
-    if not lines:
+    elif lines:
+        show_sources(lines)
+    elif not catalog.broken:
         say(f"No source in {settings.sources}. docs/connect-an-office.md shows a first one.")
-        return
-    show_sources(lines)
+    for name, error in catalog.broken.items():
+        note(f"{name} can't be read:")
+        for line in str(error).splitlines():
+            note(f"  {line}")
+    leave("degraded" if catalog.broken else "done")
 
 
 def show_sources(lines: Sequence[SourceLine]) -> None:
@@ -66,10 +73,16 @@ def check(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
     from flows.steps import check_context, check_source
 
     context = check_context(settings.sources)
-    wanted = names or tuple(
-        name for name, source in context.catalog.sources.items() if not source.retired
-    )
-    checks = [one for name in wanted for one in check_source(context, name)]
+    catalog = context.catalog
+    usual = [name for name, source in catalog.sources.items() if not source.retired]
+    checks: list[StreamCheck] = []
+    for name in names or (*usual, *catalog.broken):
+        try:
+            checks += check_source(context, name)
+        except LienThongError as error:
+            if len(names) == 1:
+                raise
+            checks.append(StreamCheck(source=name, stream="", status="failed", error=str(error)))
     if as_json:
         print_json(checks)
     elif not checks:
@@ -96,8 +109,10 @@ def show_checks(checks: Sequence[StreamCheck]) -> None:
     )
     print_table([Column(title) for title in titles], rows)
     for one in checks:
+        place = f"{one.source} / {one.stream}" if one.stream else one.source
         for line in remarks(one):
-            note(f"{one.source} / {one.stream}: {line}")
+            for part in line.splitlines():
+                note(f"{place}: {part}")
 
 
 def remarks(one: StreamCheck) -> list[str]:

@@ -53,7 +53,7 @@ def list_(settings: Settings, *, source: str | None, as_json: bool) -> None:
 def show(
     settings: Settings, *, source: str | None, rule: str | None, limit: int, as_json: bool
 ) -> None:
-    """The rows themselves: where they came from, what they hold, what they broke.
+    """The rows themselves: their origin, values and broken rules.
 
     Values of personal columns are masked.
     """

@@ -144,7 +144,9 @@ def show_receipts(receipts: Sequence[Receipt]) -> None:
     for one in receipts:
         for text in (one.error, one.note):
             if text:
-                note(f"{one.source} / {one.stream}: {text}")
+                place = f"{one.source} / {one.stream}" if one.stream else one.source
+                for line in text.splitlines():
+                    note(f"{place}: {line}")
 
 
 def _cells(one: Receipt) -> tuple[str | int | float | None, ...]:
