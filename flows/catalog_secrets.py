@@ -141,7 +141,7 @@ class Resolver:
         from prefect.blocks.system import Secret
 
         try:
-            return str(cast("Secret", Secret.load(reference.target)).get())
+            return str(cast("Secret[str]", Secret.load(reference.target)).get())
         except Exception as error:  # noqa: BLE001 - the server's library has no common base
             raise _missing(
                 reference, f"Prefect block {reference.target}", type(error).__name__,

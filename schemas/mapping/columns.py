@@ -25,6 +25,13 @@ from schemas.mapping.numbers import (
 from schemas.mapping.steps import run_steps
 from schemas.mapping.times import TimeRules, local_dates, read_times
 
+MAY_BE_DECOMPOSED = (
+    r"[\p{M}\x{0374}\x{037E}\x{0387}\x{0900}-\x{0FFF}\x{1100}-\x{11FF}\x{1F00}-\x{1FFF}"
+    r"\x{2000}\x{2001}\x{2126}\x{212A}\x{212B}\x{2329}\x{232A}\x{2ADC}\x{F900}-\x{FB4F}"
+    r"\x{1D15E}-\x{1D1C0}\x{2F800}-\x{2FA1F}]"
+)
+"""Characters without which a text is in NFC already: looking for them is cheaper than NFC."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
@@ -73,7 +80,7 @@ def _prepared(values: pl.Series, words: pl.Series) -> pl.Series:
     frame = values.to_frame()
     if values.dtype == pl.String:
         text = column.str.strip_chars()
-        if (values.str.len_bytes() != values.str.len_chars()).any():
+        if values.str.contains(MAY_BE_DECOMPOSED).any():
             text = text.str.normalize("NFC")
         frame = frame.select(pl.when(text.str.len_bytes() > 0).then(text))
     if len(words) > 0:

@@ -26,12 +26,16 @@ _EXCEL_EPOCH_US = -2_209_161_600_000_000  # 1899-12-30: serial 61 and later coun
 _DAY_US = 86_400_000_000
 _FIRST_EXCEL_DAY = 61  # before it Excel counts a 29 February 1900 that never was
 
-_ISO = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
-    r" ?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
-)
 _OFFSET = r"(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+
+
+STATED: dict[str, pl.DataType] = {
+    "naive": NAIVE,
+    "offset": pl.Duration("us"),
+    "date_only": pl.Boolean(),
+}
+"""What a stamp states: its wall-clock time (null where it can't be read), its offset from UTC (null
+where it states none), and whether it is a date without an hour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +44,11 @@ class TimeFormat:
 
     Attributes:
         name: The format as the YAML writes it.
-        naive: Expression of the wall-clock time stated, null where it can't be read.
-        offset: Expression of the stated offset from UTC as a duration, null where none is
-            stated; or None when the format never states one.
-        date_only: Expression telling a date without an hour, or a constant.
+        read: From texts to a frame of `STATED`, row for row.
     """
 
     name: str
-    naive: Callable[[pl.Expr], pl.Expr]
-    offset: Callable[[pl.Expr], pl.Expr] | None = None
-    date_only: Callable[[pl.Expr], pl.Expr] | bool = False
+    read: Callable[[pl.Series], pl.DataFrame]
 
 
 @cache
@@ -82,62 +81,104 @@ def _pattern(text: str) -> TimeFormat:
     if not any(set(day) <= set(directives) for day in ("dm", "db", "dB", "j")):
         message = f"format '{text}' states no day and month"
         raise ValueError(message)
-    has_hour = bool({"H", "I"} & set(directives))
     # polars reads %f as a count of nanoseconds; %.f is Python's fraction, with its point.
     chrono = text.replace(".%f", "%.f")
     if "%f" in chrono.replace("%%", ""):
         message = f"format '{text}': %f needs a point before it (.%f)"
         raise ValueError(message)
-    if not has_hour:
-        return TimeFormat(
-            name=text,
-            naive=lambda t: t.str.to_date(chrono, strict=False).cast(NAIVE),
-            date_only=True,
-        )
-    if "z" not in directives:
-        return TimeFormat(name=text, naive=lambda t: _read(t, chrono))
-    return _zoned_pattern(text, chrono)
+    is_day = not {"H", "I"} & set(directives)
+    has_offset = "z" in directives and not is_day
+    return TimeFormat(
+        name=text, read=lambda values: _by_pattern(values, chrono, is_day, has_offset=has_offset)
+    )
 
 
-def _read(text: pl.Expr, chrono: str) -> pl.Expr:
+def _by_pattern(values: pl.Series, chrono: str, is_day: bool, *, has_offset: bool) -> pl.DataFrame:
+    value = pl.col("value")
+    if is_day:
+        naive = value.str.to_date(chrono, strict=False).cast(NAIVE)
+    elif has_offset:
+        # Python's %z takes Z, that of polars doesn't.
+        text = value.str.replace(r"[Zz]$", "+00:00")
+        naive = _parsed(text, chrono).dt.replace_time_zone(None)
+    else:
+        naive = _parsed(value, chrono)
+    frame = values.alias("value").to_frame().select(naive=naive)
+    known = pl.when(pl.col("naive").is_not_null())
+    none = pl.lit(None, dtype=pl.Duration("us"))
+    return frame.select(
+        "naive",
+        offset=known.then(pl.duration(seconds=0, time_unit="us")) if has_offset else none,
+        date_only=known.then(pl.lit(is_day)),
+    )
+
+
+def wall_clock(text: pl.Expr, pattern: str) -> pl.Expr:
+    """The wall-clock time of texts by a strptime pattern, as an expression; null where none."""
+    chrono = pattern.replace(".%f", "%.f")
+    if "%H" in pattern or "%I" in pattern:
+        return _parsed(text, chrono)
+    return text.str.to_date(chrono, strict=False).cast(NAIVE)
+
+
+def _parsed(text: pl.Expr, chrono: str) -> pl.Expr:
     return text.str.to_datetime(chrono, time_unit="us", strict=False)
 
 
-def _zoned_pattern(text: str, chrono: str) -> TimeFormat:
-    def instant(value: pl.Expr) -> pl.Expr:
-        # Python's %z takes Z, that of polars doesn't.
-        return _read(value.str.replace(r"[Zz]$", "+00:00"), chrono).dt.replace_time_zone(None)
+def _iso(values: pl.Series) -> pl.DataFrame:
+    """ISO 8601, extended: a date, or date and time with or without fraction and offset.
 
-    return TimeFormat(
-        name=text,
-        naive=instant,
-        offset=lambda value: pl.when(instant(value).is_not_null()).then(pl.duration(seconds=0)),
+    Nearly all stamps have seconds: their first 19 characters are read at one go, and the few
+    different endings (a fraction, an offset) once each. The rest is brought into that form first.
+    """
+    value = pl.col("value")
+    frame = values.alias("value").to_frame()
+    is_short = (value.str.len_bytes() == 10) | ~value.str.slice(16, 1).str.contains(
+        ":", literal=True
+    )
+    short = frame.select(is_short.fill_null(value=False).alias("short"))["short"]
+    if short.any():
+        frame = frame.select(pl.when(pl.lit(short)).then(_lengthened(value)).otherwise(value))
+    split = frame.select(start=value.str.slice(0, 19), ending=value.str.slice(19))
+    endings = _endings(split["ending"].drop_nulls().unique())
+    joined = split.join(endings, on="ending", how="left", maintain_order="left")
+    start = pl.col("start").str.replace(" ", "T", literal=True)
+    read = joined.select(
+        naive=pl.when(pl.col("is_ending")).then(_parsed(start, "%Y-%m-%dT%H:%M:%S"))
+        + pl.col("fraction"),
+        offset=pl.col("offset"),
+    )
+    days = values.str.len_bytes() == 10
+    known = pl.when(pl.col("naive").is_not_null())
+    return read.select(
+        "naive", offset=known.then(pl.col("offset")), date_only=known.then(pl.lit(days))
     )
 
 
-def _iso_naive(text: pl.Expr) -> pl.Expr:
-    shaped = pl.when(text.str.contains(_ISO)).then(text)
-    day, clock = shaped.str.slice(0, 10), shaped.str.slice(11)
-    clock = clock.str.replace(_OFFSET, "").str.strip_chars_end(" ")
-    clock = clock.str.replace(",", ".", literal=True)
-    length = clock.str.len_bytes()
-    seconds = (
-        pl.when(length == 0)
-        .then(pl.lit("00:00:00"))
-        .when(length == 5)
-        .then(clock + ":00")
-        .otherwise(clock)
-    )
-    return _read(day + "T" + seconds, "%Y-%m-%dT%H:%M:%S%.f")
+def _lengthened(text: pl.Expr) -> pl.Expr:
+    """A date, or a time without seconds, with all of them; other texts are null."""
+    day = pl.when(text.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")).then(text + "T00:00:00")
+    minute = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2})( ?(?:[Zz]|[+-][0-9:]{2,5})?)$"
+    clock = pl.when(text.str.contains(minute)).then(text.str.replace(minute, "${1}:00${2}"))
+    return pl.coalesce(day, clock)
 
 
-def _iso_offset(text: pl.Expr) -> pl.Expr:
-    stated = text.str.slice(16).str.extract(f"({_OFFSET})", 1)
-    hours = stated.str.slice(1, 2).cast(pl.Int64, strict=False)
+def _endings(distinct: pl.Series) -> pl.DataFrame:
+    """What stands behind the seconds: fraction and offset, for each different ending."""
+    ending = pl.col("ending")
+    digits = ending.str.extract(r"^[.,]([0-9]{1,9})", 1).str.head(6).str.pad_end(6, "0")
+    stated = ending.str.extract(rf"({_OFFSET})", 1)
+    hours = stated.str.slice(1, 2).cast(pl.Int64, strict=False).fill_null(0)
     minutes = stated.str.slice(3).str.strip_prefix(":").cast(pl.Int64, strict=False).fill_null(0)
     sign = pl.when(stated.str.starts_with("-")).then(-1).otherwise(1)
-    total = pl.when(stated.str.len_bytes() == 1).then(0).otherwise(sign * (hours * 60 + minutes))
-    return pl.when(stated.is_not_null()).then(pl.duration(minutes=total))
+    offset = pl.duration(minutes=sign * (hours * 60 + minutes), time_unit="us")
+    microseconds = digits.cast(pl.Int64, strict=False).fill_null(0)
+    return distinct.alias("ending").to_frame().select(
+        ending,
+        is_ending=ending.str.contains(rf"^(?:[.,][0-9]{{1,9}})? ?(?:{_OFFSET})?$"),
+        fraction=pl.duration(microseconds=microseconds, time_unit="us"),
+        offset=pl.when(stated.is_not_null()).then(offset),
+    )  # fmt: skip
 
 
 def _number(value: pl.Expr) -> pl.Expr:
@@ -146,16 +187,15 @@ def _number(value: pl.Expr) -> pl.Expr:
     return plain.cast(pl.Decimal(38, 9), strict=False)
 
 
-def _epoch(per_second: int) -> TimeFormat:
-    def naive(value: pl.Expr) -> pl.Expr:
-        microseconds = (_number(value) * (1_000_000 // per_second)).cast(pl.Int64, strict=False)
-        return _in_range(microseconds).cast(NAIVE)
-
-    names = {1: "epoch_s", 1_000: "epoch_ms", 1_000_000: "epoch_us"}
-    return TimeFormat(
-        name=names[per_second],
-        naive=naive,
-        offset=lambda value: pl.when(value.is_not_null()).then(pl.duration(seconds=0)),
+def _epoch(values: pl.Series, per_second: int) -> pl.DataFrame:
+    ticks = _number(pl.col("value")) * (1_000_000 // per_second)
+    stamp = _in_range(ticks.cast(pl.Int64, strict=False)).cast(NAIVE)
+    frame = values.alias("value").to_frame().select(naive=stamp)
+    known = pl.when(pl.col("naive").is_not_null())
+    return frame.select(
+        "naive",
+        offset=known.then(pl.duration(seconds=0, time_unit="us")),
+        date_only=known.then(pl.lit(value=False)),
     )
 
 
@@ -164,27 +204,27 @@ def _in_range(microseconds: pl.Expr) -> pl.Expr:
     return pl.when(inside).then(microseconds)
 
 
-def _excel_naive(value: pl.Expr) -> pl.Expr:
-    days = _number(value)
+def _excel(values: pl.Series) -> pl.DataFrame:
+    """Excel's serial: days since 1899-12-30, the hour as their fraction."""
+    days = _number(pl.col("value"))
     # A serial is a float of days: the nearest millisecond is what was meant.
     milliseconds = (days * (_DAY_US // 1_000)).round(0).cast(pl.Int64, strict=False)
     stamp = _in_range(milliseconds * 1_000 + _EXCEL_EPOCH_US)
-    return pl.when(days >= _FIRST_EXCEL_DAY).then(stamp).cast(NAIVE)
+    frame = values.alias("value").to_frame().select(
+        naive=pl.when(days >= _FIRST_EXCEL_DAY).then(stamp).cast(NAIVE), whole=days == days.floor()
+    )  # fmt: skip
+    known = pl.when(pl.col("naive").is_not_null())
+    return frame.select(
+        "naive",
+        offset=pl.lit(None, dtype=pl.Duration("us")),
+        date_only=known.then(pl.col("whole")),
+    )
 
 
 _NAMED: dict[str, TimeFormat] = {
-    "iso": TimeFormat(
-        name="iso",
-        naive=_iso_naive,
-        offset=_iso_offset,
-        date_only=lambda text: text.str.len_bytes() == 10,
-    ),
-    "epoch_s": _epoch(1),
-    "epoch_ms": _epoch(1_000),
-    "epoch_us": _epoch(1_000_000),
-    "excel": TimeFormat(
-        name="excel",
-        naive=_excel_naive,
-        date_only=lambda value: _number(value) == _number(value).floor(),
-    ),
+    "iso": TimeFormat(name="iso", read=_iso),
+    "epoch_s": TimeFormat(name="epoch_s", read=lambda values: _epoch(values, 1)),
+    "epoch_ms": TimeFormat(name="epoch_ms", read=lambda values: _epoch(values, 1_000)),
+    "epoch_us": TimeFormat(name="epoch_us", read=lambda values: _epoch(values, 1_000_000)),
+    "excel": TimeFormat(name="excel", read=_excel),
 }

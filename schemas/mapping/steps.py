@@ -14,7 +14,7 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from schemas.mapping.formats import time_format
+from schemas.mapping.formats import time_format, wall_clock
 
 _SHORT_FORM = {"extract": "pattern", "date_part": "part"}
 
@@ -192,7 +192,7 @@ def _split(text: pl.Expr, given: Split) -> pl.Expr:
 
 
 def _date_part(text: pl.Expr, given: DatePart) -> pl.Expr:
-    moment = time_format(given.format).naive(text)
+    moment = wall_clock(text, given.format)
     return getattr(moment.dt, given.part)().cast(pl.String)  # type: ignore[no-any-return]
 
 

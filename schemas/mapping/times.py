@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from schemas.mapping.formats import INSTANT, NAIVE, time_format
+from schemas.mapping.formats import NAIVE, STATED, time_format
 
 DEFAULT_FORMATS = ("iso",)
 
@@ -120,39 +120,23 @@ def _stated(values: pl.Series, formats: tuple[str, ...]) -> pl.DataFrame:
             date_only=pl.when(column.is_not_null()).then(pl.lit(value=False)),
         )
     if kind != pl.String:
-        frame = frame.select(column.cast(pl.String, strict=False))
-    return _by_formats(frame, formats)
+        values = values.cast(pl.String, strict=False)
+    return _by_formats(values, formats)
 
 
-def _by_formats(frame: pl.DataFrame, formats: tuple[str, ...]) -> pl.DataFrame:
+def _by_formats(values: pl.Series, formats: tuple[str, ...]) -> pl.DataFrame:
     """Reads texts by the first format that fits; later ones only look at what is left."""
-    column = pl.col("value")
-    read = pl.DataFrame(
-        schema={"naive": NAIVE, "offset": pl.Duration("us"), "date_only": pl.Boolean}
-    )
+    read = pl.DataFrame(schema=STATED)
     for number, name in enumerate(formats):
-        form = time_format(name)
-        offset = form.offset(column) if form.offset else pl.lit(None)
-        is_day = form.date_only
-        days = is_day(column) if callable(is_day) else pl.lit(is_day)
-        one = frame.select(
-            naive=form.naive(column), offset=offset.cast(pl.Duration("us")), date_only=days
-        )
-        read_now = pl.col("naive").is_not_null()
-        one = one.with_columns(
-            pl.when(read_now).then(pl.col("offset")).alias("offset"),
-            pl.when(read_now).then(pl.col("date_only")).alias("date_only"),
-        )
-        read = one if number == 0 else _first_read(read, one)
-        frame = frame.with_columns(pl.when(read["naive"].is_null()).then(column).alias("value"))
-        if frame["value"].null_count() == frame.height:
+        now = time_format(name).read(values)
+        if number > 0:
+            missing = read["naive"].is_null()
+            now = now.select(now[c].zip_with(missing, read[c]) for c in now.columns)
+        read = now
+        values = values.zip_with(read["naive"].is_null(), pl.Series([None], dtype=pl.String))
+        if values.null_count() == len(values):
             break
     return read
-
-
-def _first_read(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    missing = before["naive"].is_null()
-    return pl.DataFrame([after[name].zip_with(missing, before[name]) for name in before.columns])
 
 
 def _localised(naive: pl.Series, zone: str) -> _Local:
@@ -221,8 +205,3 @@ def _steady_offset(naive: pl.Series, zone: str) -> timedelta | None:
     if last is not None and last.year >= _SCAN.stop - 1:
         return None
     return steady[1]
-
-
-def instants(values: pl.Series) -> pl.Series:
-    """Microseconds since 1970 of each instant, as integers."""
-    return values.cast(INSTANT).dt.epoch("us")
