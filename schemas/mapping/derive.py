@@ -16,7 +16,7 @@ from schemas.entities import entity as entity_of
 from schemas.errors import ContractError
 from schemas.fields import Entity
 from schemas.keys import key_text
-from schemas.mapping.columns import ColumnReader, Hit, origin, prepared, unknown_words
+from schemas.mapping.columns import ColumnReader, Hit, in_parallel, origin, prepared, unknown_words
 from schemas.mapping.explode import Exploded, exploded
 from schemas.mapping.models import ColumnMapping, Into, StreamMapping, entity_columns
 from schemas.mapping.times import local_dates
@@ -198,8 +198,11 @@ def _mapped(
     )
     found: dict[str, pl.Series] = {}
     hits: list[Hit] = []
-    for name, column in completed(into, mapping, entity).items():
-        mapped = reader.read(name, column)
+    columns_of = completed(into, mapping, entity)
+    read = in_parallel(
+        lambda name: reader.read(name, columns_of[name]), list(columns_of), rows=work.raw.height
+    )
+    for name, mapped in zip(columns_of, read, strict=True):
         hits += mapped.hits
         # A column that the YAML maps itself isn't overwritten by a companion.
         found |= {

@@ -133,10 +133,8 @@ def _iso(values: pl.Series) -> pl.DataFrame:
     """
     value = pl.col("value")
     frame = values.alias("value").to_frame()
-    is_short = (value.str.len_bytes() == 10) | ~value.str.slice(16, 1).str.contains(
-        ":", literal=True
-    )
-    short = frame.select(is_short.fill_null(value=False).alias("short"))["short"]
+    has_seconds = (value.str.len_bytes() > 10) & (value.str.slice(16, 1) == ":")
+    short = frame.select((~has_seconds).fill_null(value=False).alias("short"))["short"]
     if short.any():
         frame = frame.select(pl.when(pl.lit(short)).then(_lengthened(value)).otherwise(value))
     split = frame.select(start=value.str.slice(0, 19), ending=value.str.slice(19))

@@ -86,10 +86,14 @@ def read_booleans(
     if values.dtype == pl.Boolean:
         return values
     text = whole_text(values)
-    column = normalised(pl.col("value"))
-    true = pl.when(column.is_in(true_words)).then(pl.lit(value=True))
-    read = true.when(column.is_in(false_words)).then(pl.lit(value=False))
-    return text.alias("value").to_frame().select(read.alias("value"))["value"]
+    distinct = text.drop_nulls().unique()
+    if distinct.is_empty():
+        return pl.repeat(None, len(text), dtype=pl.Boolean, eager=True)
+    word = normalised(pl.col("value"))
+    true = pl.when(word.is_in(true_words)).then(pl.lit(value=True))
+    read = true.when(word.is_in(false_words)).then(pl.lit(value=False))
+    truths = distinct.alias("value").to_frame().select(read.alias("value"))["value"]
+    return text.replace_strict(distinct, truths, default=None, return_dtype=pl.Boolean)
 
 
 def whole_text(values: pl.Series) -> pl.Series:
