@@ -30,6 +30,16 @@ SCHEMA: Final = pa.schema(
         ("quarantined_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+SUMMARY: Final = pa.schema(
+    [
+        ("source", pa.string()),
+        ("stream", pa.string()),
+        ("entity", pa.string()),
+        ("rule", pa.string()),
+        ("rows", pa.int64()),
+        ("oldest", pa.timestamp("us", tz="UTC")),
+    ]
+)
 UNSPLIT: Final = ""
 """The entity of records that could not be split into columns."""
 
@@ -141,7 +151,7 @@ def summary(rows: pl.LazyFrame) -> pl.DataFrame:
     Tombstones don't count: the record is gone from its source.
 
     Returns:
-        Columns source, stream, entity, rule, rows, oldest (UTC).
+        Columns of SUMMARY.
     """
     return (
         rows.filter(~pl.col("_tombstone"))

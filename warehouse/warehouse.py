@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
@@ -126,13 +126,28 @@ class Warehouse:
         )
 
 
-def _checked(uri: str, meta: Table, key: PersonKey | None) -> PersonKey:
+def check_format(uri: str) -> None:
+    """Refuses a warehouse of a newer format, as far as its mark can be read.
+
+    Analysts may not read `restricted/`: where the mark can't be seen, nothing is said.
+    """
+    meta = Table.open(f"{uri.rstrip('/')}/restricted/warehouse")
+    if meta is not None and meta.files:
+        _founding_row(uri, meta)
+
+
+def _founding_row(uri: str, meta: Table) -> dict[str, Any]:
     row = meta.scan().select(pl.all().last()).collect().row(0, named=True)
     if row["format_version"] > FORMAT:
         raise WarehouseError(
             f"{uri}: this warehouse has format {row['format_version']}, made by a newer Liên "
             f"Thông; this version reads up to {FORMAT}. Nothing was changed: upgrade Liên Thông"
         )
+    return row
+
+
+def _checked(uri: str, meta: Table, key: PersonKey | None) -> PersonKey:
+    row = _founding_row(uri, meta)
     if key is None:
         raise WarehouseError(
             f"{uri}: this warehouse was made with a person key, and none is configured. Bring "

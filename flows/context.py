@@ -1,0 +1,136 @@
+"""What every step works with: the catalog, the warehouse, and how a stream feeds an entity."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from flows.catalog import Catalog, Source, Stream, load_catalog
+from flows.progress import Progress
+from schemas.entities import entity as entity_of
+from schemas.errors import WarehouseError
+from schemas.mapping import DeriveContext, Into, derive, row_orders
+from warehouse.feeds import Feed
+from warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """An opened warehouse and the sources it is fed from.
+
+    Attributes:
+        catalog: The sources.
+        store: The warehouse; None where a command needs none (`check`).
+        progress: Told how far a stream is; None shows nothing.
+        clock: The time now, UTC.
+    """
+
+    catalog: Catalog
+    store: Warehouse | None
+    progress: Progress | None = None
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse.
+
+        Raises:
+            WarehouseError: This context was opened without one.
+        """
+        if self.store is None:
+            raise WarehouseError("this step needs a warehouse, and none was opened")
+        return self.store
+
+    def tell(self, source: str, stream: str, phase: str, rows: int) -> None:
+        """Moves the progress of a stream."""
+        if self.progress is not None:
+            self.progress(source, stream, phase, rows)
+
+
+def open_context(
+    *,
+    warehouse_uri: str,
+    sources_dir: Path,
+    progress: Progress | None = None,
+    read_only: bool = False,
+) -> Context:
+    """Opens the catalog, then the warehouse.
+
+    Args:
+        warehouse_uri: A folder or an object-store URI.
+        sources_dir: Folder of the source YAML files.
+        progress: Told how far streams are.
+        read_only: Never make a warehouse where there is none.
+
+    Raises:
+        ConfigError: There is no sources folder, or the person key can't be read.
+        WarehouseError: No warehouse (when `read_only`), a newer format, another person key.
+    """
+    catalog = load_catalog(sources_dir)
+    store = Warehouse.open(warehouse_uri, create=not read_only)
+    return Context(catalog=catalog, store=store, progress=progress)
+
+
+def check_context(sources_dir: Path) -> Context:
+    """The catalog alone: what `check` needs, which writes nothing.
+
+    Raises:
+        ConfigError: There is no sources folder.
+    """
+    return Context(catalog=load_catalog(sources_dir), store=None)
+
+
+def new_sync_id() -> str:
+    """The name of a run: its start (UTC, sortable) and a random part."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+
+
+def feed_of(context: Context, source: Source, stream: Stream, entity: str) -> Feed:
+    """How a stream feeds one of its entities.
+
+    Raises:
+        KeyError: The stream doesn't feed it.
+    """
+    into = next((i for i in stream.mapping.into if i.entity == entity), None)
+    if into is None:
+        raise KeyError(entity)
+    return Feed(
+        source=source.name,
+        stream=stream.name,
+        entity=entity_of(entity),
+        landing=context.warehouse.landing(source.name, stream.name),
+        derive=_deriver(context, stream, into),
+        orders=lambda rows: row_orders(rows, mapping=stream.mapping),
+        key_columns=stream.mapping.key_of(into),
+        is_many=stream.mapping.relation(into) == "many",
+        explodes=into.explode is not None,
+        with_unsplit=entity == stream.entities[0],
+    )
+
+
+def feeds_into(context: Context, source: Source, entity: str) -> list[Feed]:
+    """Every feed of one source into an entity."""
+    streams: Sequence[Stream] = [s for s in source.streams.values() if entity in s.entities]
+    return [feed_of(context, source, stream, entity) for stream in streams]
+
+
+def _deriver(
+    context: Context, stream: Stream, into: Into
+) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    given = DeriveContext(person_key=context.warehouse.person_key.value, now=context.clock())
+
+    def derived(rows: pl.DataFrame) -> pl.DataFrame:
+        return derive(_with_mapped(rows, stream), mapping=stream.mapping, into=into, context=given)
+
+    return derived
+
+
+def _with_mapped(rows: pl.DataFrame, stream: Stream) -> pl.DataFrame:
+    """The rows with every column of today's mapping: one that was mapped since then is null."""
+    absent = [name for name in stream.spec.columns if name not in rows.columns]
+    return rows.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)

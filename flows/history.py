@@ -1,0 +1,70 @@
+"""What a run leaves for people: its receipts, and the summary of quarantine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from flows.context import Context
+from flows.receipts import Receipt
+from warehouse.delta import Table, as_table, retried, sql_text
+from warehouse.quarantine import SUMMARY, summary
+from warehouse.runs import Runs
+
+
+def runs_of(context: Context) -> Runs:
+    """The table of receipts."""
+    return Runs(f"{context.warehouse.analysts_uri}/runs")
+
+
+def finish(context: Context, *, sync_id: str, receipts: Sequence[Receipt]) -> None:
+    """Keeps the receipts of a run, and brings the summary of quarantine up to date.
+
+    Args:
+        context: Catalog and warehouse.
+        sync_id: The run.
+        receipts: Its receipts.
+    """
+    records = [_record(context, receipt) for receipt in receipts]
+    runs_of(context).add([{**record, "sync_id": sync_id} for record in records])
+    summarise(context, sorted({receipt.source for receipt in receipts}))
+
+
+def summarise(context: Context, sources: Sequence[str]) -> None:
+    """Writes the counts of quarantine of some sources where analysts see them."""
+    if not sources:
+        return
+    listed = ", ".join(sql_text(name) for name in sources)
+
+    def write() -> None:
+        table = Table.open_or_create(summary_uri(context.warehouse.analysts_uri), SUMMARY)
+        counted = summary(context.warehouse.quarantine.scan())
+        rows = as_table(counted.filter(counted["source"].is_in(list(sources))), SUMMARY)
+        if _same(table, rows, sources):
+            return
+        table.replace(rows, where=f"source IN ({listed})")
+
+    retried(write)
+
+
+def summary_uri(analysts_uri: str) -> str:
+    """Where the summary of quarantine lies."""
+    return f"{analysts_uri}/quarantine_summary"
+
+
+def _same(table: Table, rows: pa.Table, sources: Sequence[str]) -> bool:
+    held = table.scan().filter(pl.col("source").is_in(list(sources))).collect()
+    order = ["source", "stream", "entity", "rule"]
+    return held.sort(order).equals(pl.DataFrame(rows).sort(order))
+
+
+def _record(context: Context, receipt: Receipt) -> dict[str, Any]:
+    record = receipt.as_record()
+    low, high = receipt.interval or (None, None)
+    del record["interval"]
+    warnings = json.dumps(record.pop("warnings"), ensure_ascii=False, sort_keys=True)
+    return {**record, "low": low, "high": high, "warnings": warnings, "ended_at": context.clock()}

@@ -1,0 +1,329 @@
+"""Looking without touching: what is connected, how it stands, what is in quarantine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from connectors.protocol import Found
+from flows.catalog import Catalog, Source, Stream
+from flows.context import Context
+from flows.faults import told
+from flows.history import runs_of
+from flows.receipts import (
+    QuarantinedRow,
+    QuarantineLine,
+    SourceLine,
+    StreamCheck,
+    StreamStatus,
+)
+from schemas.entities import ENTITIES
+from schemas.entities import entity as entity_of
+from schemas.errors import SourceError
+from schemas.mapping import DeriveContext, Into, derive, unknown_codes
+from warehouse.landing_schema import landing_schema
+from warehouse.landing_stamp import ReadStamp, stamp
+from warehouse.quarantine import UNSPLIT, summary
+from warehouse.state import shown_cursor
+
+MASK = "***"
+_SAMPLE_KEY = b"the sample of a check is never stored"
+
+
+def list_sources(catalog: Catalog) -> list[SourceLine]:
+    """One line per stream of every source whose YAML could be read."""
+    return [
+        SourceLine(
+            source=source.name,
+            label_vi=source.label.get("vi", ""),
+            label_en=source.label.get("en", ""),
+            agency=source.agency,
+            level=source.level,
+            connector=source.connector_type,
+            stream=stream.name,
+            entities=stream.entities,
+            reads=_reads(stream),
+            retired=source.retired,
+        )
+        for source in catalog.sources.values()
+        for stream in source.streams.values()
+    ]
+
+
+def _reads(stream: Stream) -> str:
+    if stream.spec.cursor is not None:
+        return f"interval by {stream.spec.cursor.column}"
+    return f"whole ({stream.spec.mode})"
+
+
+def check_source(context: Context, source_name: str) -> list[StreamCheck]:
+    """Tries every stream of a source on a sample; writes nothing.
+
+    Raises:
+        ConfigError: No such source, its YAML is wrong, or a reference can't be filled in.
+    """
+    source = context.catalog.source(source_name)
+    with closing(source.connect()) as connector:
+        checks = []
+        for stream in source.streams.values():
+            try:
+                found = connector.check(stream.spec)
+                checks.append(_checked(source, stream, found, context.clock()))
+            except SourceError as error:
+                checks.append(
+                    StreamCheck(
+                        source=source.name,
+                        stream=stream.name,
+                        status="failed",
+                        columns_mapped=stream.spec.columns,
+                        error=told(error).what,
+                    )
+                )
+        return checks
+
+
+def _checked(source: Source, stream: Stream, found: Found, now: datetime) -> StreamCheck:
+    schema = landing_schema(found.sample.schema)
+    read = ReadStamp(key=stream.spec.key, read_at=now, sync_id="check")
+    rows = pl.DataFrame(stamp(found.sample, schema, read, first_row=1))
+    readable = rows.filter(pl.col("_unreadable").is_null())
+    entities: dict[str, dict[str, int]] = {}
+    reasons: Counter[str] = Counter(rows["_unreadable"].drop_nulls().to_list())
+    warnings: Counter[str] = Counter()
+    unknown: dict[str, tuple[str, ...]] = {}
+    for into in stream.mapping.into:
+        given = DeriveContext(person_key=_SAMPLE_KEY, now=now)
+        derived = derive(readable, mapping=stream.mapping, into=into, context=given)
+        rejected = derived["_reasons"].list.len() > 0
+        warned = (derived["_warnings"].list.len() > 0) & ~rejected
+        entities[into.entity] = {
+            "accepted": int((~rejected).sum()),
+            "rejected": int(rejected.sum()),
+            "warned": int(warned.sum()),
+        }
+        reasons.update(derived["_reasons"].explode().drop_nulls().to_list())
+        warnings.update(derived["_warnings"].explode().drop_nulls().to_list())
+        codes = unknown_codes(readable, mapping=stream.mapping, into=into)
+        unknown |= {column: tuple(words) for column, words in codes.items()}
+    return StreamCheck(
+        source=source.name,
+        stream=stream.name,
+        status="degraded" if reasons else "done",
+        columns_found=found.columns,
+        columns_mapped=stream.spec.columns,
+        sample_rows=rows.height,
+        entities=entities,
+        reasons=dict(reasons),
+        warnings=dict(warnings),
+        unknown_codes=unknown,
+        notes=(*found.notes, *_key_notes(rows)),
+    )
+
+
+def _key_notes(rows: pl.DataFrame) -> Iterator[str]:
+    keyed = rows.filter(pl.col("_key").is_not_null())
+    repeated = keyed.height - keyed["_key"].n_unique()
+    if repeated:
+        yield f"{repeated} rows of the sample repeat a key: the newest of each key is kept"
+
+
+def status(context: Context) -> list[StreamStatus]:
+    """How every stream of the catalog stands, from landing, core, quarantine and past receipts."""
+    runs = runs_of(context).scan().collect()
+    quarantined = summary(context.warehouse.quarantine.scan())
+    live = _live_rows(context)
+    lines = []
+    for source in context.catalog.sources.values():
+        for stream in source.streams.values():
+            landing = context.warehouse.landing(source.name, stream.name)
+            state = landing.state()
+            mine = (pl.col("source") == source.name) & (pl.col("stream") == stream.name)
+            last = runs.filter(mine).sort("ended_at").tail(1).to_dicts()
+            good = runs.filter(mine, pl.col("status") != "failed")["ended_at"].max()
+            run: dict[str, Any] = last[0] if last else {}
+            held = quarantined.filter(mine)
+            covered = state.coverage[-1].high if state.coverage else None
+            lines.append(
+                StreamStatus(
+                    source=source.name,
+                    stream=stream.name,
+                    last_good_sync=_iso(good),
+                    last_run=_iso(run.get("ended_at")),
+                    last_status=run.get("status"),
+                    last_error=run.get("error"),
+                    fresh_to=shown_cursor(covered) or state.last_read_at,
+                    rows={e: live.get((source.name, stream.name, e), 0) for e in stream.entities},
+                    quarantined=int(held["rows"].sum()),
+                    coverage=tuple(
+                        (shown_cursor(i.low), shown_cursor(i.high)) for i in state.coverage
+                    ),
+                    gaps=tuple((shown_cursor(a), shown_cursor(b)) for a, b in state.gaps),
+                    landing_version=landing.version(),
+                )
+            )
+    return lines
+
+
+def _live_rows(context: Context) -> dict[tuple[str, str, str], int]:
+    """(source, stream, entity) to live core rows."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for name in ENTITIES:
+        table = context.warehouse.core(name)
+        if table is None:
+            continue
+        rows = (
+            table.scan()
+            .filter(pl.col("_deleted_at").is_null())
+            .group_by("_source", "_stream")
+            .len()
+            .collect(engine="streaming")
+        )
+        counts |= {(source, stream, name): int(n) for source, stream, n in rows.iter_rows()}
+    return counts
+
+
+def _iso(value: Any) -> str | None:  # noqa: ANN401 - a cell of a frame
+    return value.isoformat() if isinstance(value, datetime) else None
+
+
+def quarantine_list(context: Context, source: str | None = None) -> list[QuarantineLine]:
+    """Rejected rows per source, stream, entity and rule.
+
+    Raises:
+        ConfigError: The named source doesn't exist.
+    """
+    if source is not None:
+        context.catalog.source(source)
+    rows = summary(context.warehouse.quarantine.scan())
+    return [
+        QuarantineLine(
+            source=row["source"],
+            stream=row["stream"],
+            entity=row["entity"],
+            rule=row["rule"],
+            rows=row["rows"],
+            oldest=row["oldest"].isoformat(),
+        )
+        for row in rows.iter_rows(named=True)
+        if source is None or row["source"] == source
+    ]
+
+
+def quarantine_show(
+    context: Context, *, source: str | None, rule: str | None, limit: int
+) -> list[QuarantinedRow]:
+    """Quarantined rows with the values of their landing row; personal columns are masked.
+
+    Args:
+        context: Catalog and warehouse.
+        source: Only of this source.
+        rule: Only rows that broke this rule.
+        limit: At most so many rows.
+
+    Raises:
+        ConfigError: The named source doesn't exist.
+    """
+    if source is not None:
+        context.catalog.source(source)
+    rows = context.warehouse.quarantine.scan().filter(~pl.col("_tombstone"))
+    if source is not None:
+        rows = rows.filter(pl.col("source") == source)
+    if rule is not None:
+        rows = rows.filter(pl.col("rules").list.contains(rule))
+    order = ["source", "stream", "entity", "_landing_version", "_row"]
+    chosen = rows.collect().sort(order).head(limit)
+    shown = []
+    for place in chosen.partition_by("source", "stream", maintain_order=True):
+        shown += _shown(context, place)
+    return shown
+
+
+def _shown(context: Context, rows: pl.DataFrame) -> list[QuarantinedRow]:
+    """Rows of one stream beside their landing rows."""
+    source, stream = rows["source"][0], rows["stream"][0]
+    landing = context.warehouse.landing(source, stream).table()
+    place = ["_landing_version", "_row"]
+    values: dict[tuple[int, int], dict[str, Any]] = {}
+    if landing is not None:
+        wanted = rows.select(place).unique().lazy()
+        found = landing.scan().join(wanted, on=place, how="semi").collect()
+        values = {(r["_landing_version"], r["_row"]): r for r in found.iter_rows(named=True)}
+    open_columns = _open_columns(context, source, stream)
+    return [
+        QuarantinedRow(
+            source=source,
+            stream=stream,
+            entity=row["entity"],
+            key=row["_key"] if _key_is_open(context, source, stream, row["entity"]) else MASK,
+            rules=tuple(row["rules"]),
+            landing_version=row["_landing_version"],
+            row=row["_row"],
+            file=row["_file"],
+            line=row["_line"],
+            quarantined_at=row["quarantined_at"].isoformat(),
+            values=_values(values.get((row["_landing_version"], row["_row"]), {}), open_columns),
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def _values(row: dict[str, Any], open_columns: set[str]) -> dict[str, str | None]:
+    return {
+        name: None if value is None else str(value) if name in open_columns else MASK
+        for name, value in row.items()
+        if not name.startswith("_")
+    }
+
+
+def _open_columns(context: Context, source: str, stream: str) -> set[str]:
+    """Columns that today's YAML maps, and maps only where nobody is identified.
+
+    A column that the YAML doesn't name any more stays masked: nobody says what it holds.
+    """
+    known = _stream(context, source, stream)
+    if known is None:
+        return set()
+    personal = {c for into in known.mapping.into for c in personal_columns(into)}
+    return set(known.spec.columns) - personal
+
+
+def _key_is_open(context: Context, source: str, stream: str, entity: str) -> bool:
+    known = _stream(context, source, stream)
+    if known is None or entity == UNSPLIT:
+        return known is not None
+    return entity not in known.entities or not is_personal_key(known, entity)
+
+
+def _stream(context: Context, source: str, stream: str) -> Stream | None:
+    found = context.catalog.sources.get(source)
+    return None if found is None else found.streams.get(stream)
+
+
+def personal_columns(into: Into) -> set[str]:
+    """The source columns that feed a personal column of the entity; lists with such a child too."""
+    entity = entity_of(into.entity)
+    explode = into.explode.column if into.explode else None
+    columns: set[str] = set()
+    for name, mapping in into.columns.items():
+        if entity.field(name).personal:
+            for raw in mapping.raw_columns(explode):
+                is_child = explode is not None and raw.startswith(f"{explode}.")
+                columns.add(str(explode) if is_child else raw)
+    return columns
+
+
+def is_personal_key(stream: Stream, entity: str) -> bool:
+    """Whether the key of an entity holds what identifies a person."""
+    personal = {c for into in stream.mapping.into for c in personal_columns(into)}
+    keys = {
+        column
+        for into in stream.mapping.into
+        if into.entity == entity
+        for column in stream.mapping.key_of(into)
+    }
+    return bool(keys & personal)

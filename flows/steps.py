@@ -1,0 +1,181 @@
+"""The steps of a run, as plain functions; Prefect and the command line stand on them.
+
+`sync` reads and lands its streams side by side, then merges once per entity. One broken source
+never stops the others: it becomes a failed receipt.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from flows.context import Context, check_context, new_sync_id, open_context
+from flows.faults import told
+from flows.history import finish
+from flows.integrating import integrate_streams
+from flows.looking import (
+    check_source,
+    list_sources,
+    quarantine_list,
+    quarantine_show,
+    status,
+)
+from flows.reading import LandResult, read_and_land
+from flows.receipts import NightReport, Receipt, SyncOptions
+from flows.repairing import audit, rebuild
+from schemas.errors import ConfigError
+
+__all__ = [
+    "Context",
+    "LandResult",
+    "audit",
+    "check_context",
+    "check_source",
+    "failed_receipt",
+    "finish",
+    "integrate_streams",
+    "list_sources",
+    "new_sync_id",
+    "nightly",
+    "open_context",
+    "quarantine_list",
+    "quarantine_show",
+    "read_and_land",
+    "rebuild",
+    "status",
+    "sync",
+]
+
+T = TypeVar("T")
+
+READERS = 8
+"""Streams read side by side: a read mostly waits for its source."""
+
+
+def sync(context: Context, source_names: Sequence[str], options: SyncOptions) -> list[Receipt]:
+    """Reads, lands and integrates.
+
+    Args:
+        context: Catalog and warehouse.
+        source_names: The sources; none means every source that isn't retired.
+        options: What the person asked for.
+
+    Returns:
+        One receipt per stream and entity, in the order of the catalog; one without an entity for
+        what broke.
+
+    Raises:
+        ConfigError: A named source or stream doesn't exist, or its YAML is wrong.
+    """
+    sync_id = new_sync_id()
+    receipts = _broken_yaml(context, sync_id) if not source_names else []
+    wanted = _streams(context, source_names, options)
+    lands: list[LandResult] = []
+
+    def read(place: tuple[str, str]) -> LandResult | Receipt:
+        return _attempt(
+            lambda: read_and_land(context, *place, options=options, sync_id=sync_id),
+            [place],
+            sync_id,
+        )
+
+    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="read") as pool:
+        for result in pool.map(read, wanted):
+            if isinstance(result, Receipt):
+                receipts.append(result)
+            else:
+                lands.append(result)
+    for entity, chosen in _by_entity(context, lands).items():
+        receipts += _integrated(context, entity, chosen, sync_id)
+    ordered = sorted(receipts, key=lambda r: (r.source, r.stream, r.entity or ""))
+    finish(context, sync_id=sync_id, receipts=ordered)
+    return ordered
+
+
+def nightly(context: Context) -> NightReport:
+    """The whole night: every source that isn't retired, one merge per entity."""
+    started = time.monotonic()
+    receipts = sync(context, [], SyncOptions())
+    failed = {r.source for r in receipts if r.status == "failed"}
+    waiting = {r.source for r in receipts if r.status == "degraded"}
+    return NightReport(
+        sync_id=receipts[0].sync_id if receipts else new_sync_id(),
+        receipts=tuple(receipts),
+        broken=tuple(sorted(failed)),
+        waiting=tuple(sorted(waiting - failed)),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def failed_receipt(
+    source: str, stream: str, sync_id: str, error: BaseException, seconds: float
+) -> Receipt:
+    """The receipt of a stream that broke; the error's text only where it is one of ours."""
+    fault = told(error)
+    return Receipt(
+        source=source,
+        stream=stream,
+        entity=None,
+        sync_id=sync_id,
+        status="failed",
+        error=fault.what,
+        note=fault.step,
+        seconds=round(seconds, 3),
+    )
+
+
+def _broken_yaml(context: Context, sync_id: str) -> list[Receipt]:
+    broken = context.catalog.broken.items()
+    return [failed_receipt(name, "", sync_id, error, 0.0) for name, error in broken]
+
+
+def _streams(context: Context, names: Sequence[str], options: SyncOptions) -> list[tuple[str, str]]:
+    """The (source, stream) pairs to read, each once."""
+    catalog = context.catalog
+    chosen = (
+        [catalog.source(name) for name in dict.fromkeys(names)]
+        if names
+        else [source for source in catalog.sources.values() if not source.retired]
+    )
+    for source in chosen:
+        if source.retired:
+            raise ConfigError(f"{source.name} is retired: its rows stay, nothing is read of it")
+    if options.stream is not None:
+        return [(source.name, source.stream(options.stream).name) for source in chosen]
+    return [(source.name, stream) for source in chosen for stream in source.streams]
+
+
+def _by_entity(context: Context, lands: Iterable[LandResult]) -> dict[str, list[LandResult]]:
+    fed: dict[str, list[LandResult]] = {}
+    for land in lands:
+        for entity in context.catalog.source(land.source).stream(land.stream).entities:
+            fed.setdefault(entity, []).append(land)
+    return fed
+
+
+def _integrated(
+    context: Context, entity: str, lands: Sequence[LandResult], sync_id: str
+) -> list[Receipt]:
+    places = [(land.source, land.stream) for land in lands]
+    result = _attempt(
+        lambda: integrate_streams(context, entity, lands, sync_id=sync_id), places, sync_id
+    )
+    if not isinstance(result, Receipt):
+        return result
+    if len(lands) == 1:
+        return [result]
+    # What broke may be one office's rows: the others are merged without them.
+    return [r for land in lands for r in _integrated(context, entity, [land], sync_id)]
+
+
+def _attempt(
+    action: Callable[[], T], places: Sequence[tuple[str, str]], sync_id: str
+) -> T | Receipt:
+    """The action's result, or the failed receipt of the first place it was about."""
+    started = time.monotonic()
+    try:
+        return action()
+    except Exception as error:  # noqa: BLE001 - one broken source never stops the others
+        return failed_receipt(*places[0], sync_id, error, time.monotonic() - started)
