@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -21,16 +21,23 @@ def runs_of(context: Context) -> Runs:
     return Runs(f"{context.warehouse.analysts_uri}/runs")
 
 
-def finish(context: Context, *, sync_id: str, receipts: Sequence[Receipt]) -> None:
+def finish(
+    context: Context,
+    *,
+    sync_id: str,
+    receipts: Sequence[Receipt],
+    kind: Literal["sync", "rebuild"] = "sync",
+) -> None:
     """Keeps the receipts of a run, and brings the summary of quarantine up to date.
 
     Args:
         context: Catalog and warehouse.
         sync_id: The run.
         receipts: Its receipts.
+        kind: `rebuild` reached no source, so it makes nothing fresher.
     """
     records = [_record(context, receipt) for receipt in receipts]
-    runs_of(context).add([{**record, "sync_id": sync_id} for record in records])
+    runs_of(context).add([{**record, "sync_id": sync_id, "kind": kind} for record in records])
     summarise(context, sorted({receipt.source for receipt in receipts}))
 
 

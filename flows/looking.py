@@ -134,7 +134,7 @@ def _key_notes(rows: pl.DataFrame) -> Iterator[str]:
 
 def status(context: Context) -> list[StreamStatus]:
     """How every stream of the catalog stands, from landing, core, quarantine and past receipts."""
-    runs = runs_of(context).scan().collect()
+    runs = runs_of(context).scan().filter(pl.col("kind") == "sync").collect()
     quarantined = summary(context.warehouse.quarantine.scan())
     live = _live_rows(context)
     lines = []

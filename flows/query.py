@@ -72,7 +72,7 @@ def _freshness(runs: Runs) -> pa.Table:
     good = pl.col("ended_at").filter(pl.col("status") != "failed")
     rows = (
         runs.scan()
-        .filter(pl.col("stream") != "")
+        .filter(pl.col("kind") == "sync", pl.col("stream") != "")
         .sort("ended_at")
         .group_by("source", "stream")
         .agg(

@@ -45,7 +45,7 @@ def rebuild(context: Context, source_name: str) -> list[Receipt]:
             receipts.append(
                 _receipt(feed.source, feed.stream, name, sync_id, counts[feed.app], seconds)
             )
-    finish(context, sync_id=sync_id, receipts=receipts)
+    finish(context, sync_id=sync_id, receipts=receipts, kind="rebuild")
     return receipts
 
 

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.fields import core_schema
+from warehouse.ahead import ahead
 from warehouse.core import Counts, Integration, count_merge
 from warehouse.delta import Table, as_table, retried, sql_text
 from warehouse.feeds import Feed, as_candidates, derive_alone
@@ -106,9 +107,13 @@ def _rebuild(integration: Integration, source: str, feeds: Sequence[Feed]) -> di
     reached("quarantined")
     before = core_marks(core, source)
     schema = core_schema(integration.entity)
-    rows = pa.RecordBatchReader.from_batches(schema, _core_batches(integration, found, schema))
     reached("core_commit")
-    version = core.replace(rows, where=f"_source = {sql_text(source)}", txns=goals)
+    with ahead(_core_batches(integration, found, schema)) as batches:
+        version = core.replace(
+            pa.RecordBatchReader.from_batches(schema, batches),
+            where=f"_source = {sql_text(source)}",
+            txns=goals,
+        )
     reached("merged")
     counts = {
         feed.app: Counts(core_version=version, landing_version=goals[feed.app]) for feed in feeds

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from warehouse.delta import Table
 
-_TEXT = ("source", "stream", "entity", "sync_id", "low", "high", "status", "error", "note")
+_TEXT = ("kind", "source", "stream", "entity", "sync_id", "low", "high", "status", "error", "note")
 _COUNTS = (
     "read",
     "landed",
