@@ -6,7 +6,9 @@ and the names that mapping, reading and merging give on their own, without an en
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -21,7 +23,7 @@ class RuleText:
     en: str
 
 
-_FORMS: dict[str, RuleText] = {
+FORMS: Final[Mapping[str, RuleText]] = {
     "missing": RuleText(
         vi="Cột bắt buộc `{column}` không có giá trị.",
         en="The required column `{column}` has no value.",
@@ -47,12 +49,13 @@ _FORMS: dict[str, RuleText] = {
         en="The local hour of `{column}` happened twice (clock change); the earlier one was taken.",
     ),
     "nonexistent_hour": RuleText(
-        vi="Giờ địa phương của `{column}` không tồn tại (đổi giờ mùa).",
-        en="The local hour of `{column}` never happened (clock change).",
+        vi="Giờ địa phương của `{column}` không tồn tại (đổi giờ mùa); đã dời qua lúc đổi giờ.",
+        en="The local hour of `{column}` never happened; it was moved past the clock change.",
     ),
 }
+"""What stands before the colon in names such as `missing:dossier_code`."""
 
-_NAMES: dict[str, RuleText] = {
+NAMES: Final[Mapping[str, RuleText]] = {
     "key_missing": RuleText(
         vi="Bản ghi không có khóa.",
         en="The row has no key.",
@@ -73,11 +76,16 @@ _NAMES: dict[str, RuleText] = {
         vi="Dòng của tệp có byte không hợp lệ với bảng mã đã khai báo.",
         en="The line of the file has bytes that its stated encoding doesn't know.",
     ),
+    "zero_byte": RuleText(
+        vi="Dòng của tệp chứa byte 0, không phải văn bản.",
+        en="The line of the file holds a zero byte: it is no text.",
+    ),
     "line_too_long": RuleText(
         vi="Dòng của tệp dài quá giới hạn.",
         en="The line of the file is longer than the limit.",
     ),
 }
+"""Names that reading, mapping and merging give without a column."""
 
 
 def explain(name: str, entity: Entity | None = None) -> RuleText | None:
@@ -95,10 +103,10 @@ def explain(name: str, entity: Entity | None = None) -> RuleText | None:
             if rule.name == name:
                 return RuleText(vi=rule.vi, en=rule.en)
     form, _, column = name.partition(":")
-    if column and form in _FORMS:
-        text = _FORMS[form]
+    if column and form in FORMS:
+        text = FORMS[form]
         return RuleText(vi=text.vi.format(column=column), en=text.en.format(column=column))
-    return _NAMES.get(name)
+    return NAMES.get(name)
 
 
 def before(earlier: str, later: str) -> pl.Expr:

@@ -117,17 +117,16 @@ def _rejections(own: pl.DataFrame, entity: Entity) -> list[_Hits]:
     failures = _failure_cases(own, entity)
     if failures is None:
         return []
+    rejecting = _rejecting(entity)
     if failures["index"].null_count() > 0:
-        checks = failures.filter(pl.col("index").is_null())["check"].unique().sort()
-        raise ContractError(
-            f"{entity.name} could not be validated: pandera gave no row for {', '.join(checks)}; "
-            "the mapped columns aren't what the entity expects"
-        )
+        checks = set(failures.filter(pl.col("index").is_null())["check"])
+        known = [name for name in rejecting if name in checks]
+        raise ContractError(_not_computable(", ".join(known) or "the types of its columns"))
     missing = pl.concat_str(pl.lit("missing:"), pl.col("column"))
     name = pl.when(pl.col("check") == _NOT_NULL).then(missing).otherwise(pl.col("check"))
     found = failures.select(name=name, row=pl.col("index").cast(pl.UInt32)).unique()
     by_name = {str(key): part["row"] for (key,), part in found.group_by("name")}
-    return [_Hits(name=one, rows=by_name[one]) for one in _rejecting(entity) if one in by_name]
+    return [_Hits(name=one, rows=by_name[one]) for one in rejecting if one in by_name]
 
 
 def _failure_cases(own: pl.DataFrame, entity: Entity) -> pl.DataFrame | None:
@@ -142,7 +141,7 @@ def _failure_cases(own: pl.DataFrame, entity: Entity) -> pl.DataFrame | None:
         failures: pl.DataFrame = errors.failure_cases
         return failures
     except SchemaError:
-        raise ContractError(f"{entity.name} could not be validated by its pandera model") from None
+        raise ContractError(_not_computable(f"the pandera model of {entity.name}")) from None
     return None
 
 
@@ -154,9 +153,16 @@ def _rejecting(entity: Entity) -> list[str]:
     return names + [rule.name for rule in entity.rules if rule.severity == "reject"]
 
 
+def _not_computable(rules: str) -> str:
+    return f"rows could not be judged by {rules}: the mapped columns aren't what the rule expects"
+
+
 def _broken(own: pl.DataFrame, rule: Rule) -> _Hits | None:
     """The rows that break a rule, or None; null counts as kept."""
-    rows = own.select(row=rule.broken.fill_null(value=False).arg_true())["row"]
+    try:
+        rows = own.select(row=rule.broken.fill_null(value=False).arg_true())["row"]
+    except pl.exceptions.PolarsError:  # its message quotes values
+        raise ContractError(_not_computable(rule.name)) from None
     return None if rows.is_empty() else _Hits(name=rule.name, rows=rows)
 
 
