@@ -142,7 +142,8 @@ def parse(
     """The wanted cells of a block.
 
     Returns:
-        None when a record has another number of cells, or bytes that are no UTF-8.
+        None when a record has another number of cells or bytes that are no UTF-8, or when a line
+        is blank.
     """
     names = [str(i) for i in range(cells)]
     try:
@@ -155,7 +156,7 @@ def parse(
                 double_quote=True,
                 escape_char=False,
                 newlines_in_values=block.has_quotes,
-                ignore_empty_lines=False,
+                ignore_empty_lines=True,  # which the count of lines then shows
             ),
             convert_options=csv.ConvertOptions(
                 include_columns=[str(i) for i in wanted],
@@ -165,9 +166,13 @@ def parse(
         )
     except pa.ArrowInvalid:
         return None
+    if not table.num_rows:
+        return None
     batch = table.combine_chunks().to_batches()[0]
-    lines, starts = batch.num_rows, None
-    if block.has_quotes and _line_ends(buffer, block.size) != batch.num_rows:
+    lines, starts = _line_ends(buffer, block.size), None
+    if lines != batch.num_rows:
+        if not block.has_quotes:
+            return None
         lines, starts = _starts(buffer, block.size, dialect.quote)
         if len(starts) != batch.num_rows:
             return None

@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 
 from connectors.files import blocks
 from connectors.files.header import Header, find_header
-from connectors.files.records import BROKEN, Record, Splitter
+from connectors.files.records import BAD_ENCODING, BROKEN, Record, Splitter
 from connectors.files.text import TextFile, shown
 from connectors.registry import FilesStream
 
 TRAIL = (pa.field("_line", pa.int64()), pa.field("_unreadable", pa.string()),
          pa.field("_raw", pa.string()))  # fmt: skip
+_BEGINNING_BYTES = 1024 * 1024  # where the header is looked for
 _ROWS_AT_ONCE = 20_000
 _SURE_BYTES = bytes([*range(0xC0), *range(0xC2, 0xC7), 0xE1])
 _OTHER_E1 = re.compile(rb"\xe1[^\xb8-\xbb]")
@@ -75,9 +76,12 @@ class DelimitedReader:
         )
 
     def _beginning(self) -> tuple[bytes, bool]:
-        chunks = self._file.chunks(self._where)
-        first = next(chunks, b"")
-        return first, next(chunks, None) is None
+        beginning = b""
+        for chunk in self._file.chunks(self._where):
+            if len(beginning) >= _BEGINNING_BYTES:
+                return beginning, False
+            beginning += chunk
+        return beginning, True
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yields the rows: the wanted columns, `_line`, `_unreadable`, `_raw`."""
@@ -89,6 +93,8 @@ class DelimitedReader:
             chunk = next(pieces, None)
             final = chunk is None
             splitter.add(chunk or b"", final=final)
+            if skip > len(splitter.buffer):
+                continue
             if skip:
                 splitter.take(skip, lines=self.header.next_line - 1)
                 skip = 0
@@ -146,11 +152,22 @@ class DelimitedReader:
         cells = record.cells or []
         if rule is None and len(cells) != len(self.header.names):
             rule = BROKEN
+        if rule is None and not record.raw.isascii() and not self._is_text(cells):
+            rule = BAD_ENCODING
         rows.lines.append(record.line)
         rows.rules.append(rule)
         rows.raws.append(None if rule is None else shown(record.raw))
         for column, position in zip(rows.cells, self.positions, strict=True):
             column.append(cells[position] if rule is None else b"")
+
+    def _is_text(self, cells: Sequence[bytes]) -> bool:
+        """The wanted cells are UTF-8; what stands in the others isn't asked."""
+        try:
+            for position in self.positions:
+                cells[position].decode("utf-8")
+        except UnicodeDecodeError:
+            return False
+        return True
 
     def _batch(self, rows: _Rows) -> pa.RecordBatch:
         rules = pa.array(rows.rules, pa.string())

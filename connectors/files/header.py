@@ -145,7 +145,7 @@ def _candidates(
 
 
 def _name(cell: bytes) -> str:
-    return unicodedata.normalize("NFC", cell.decode("utf-8")).strip()
+    return unicodedata.normalize("NFC", cell.decode("utf-8", "replace")).strip()
 
 
 def _may_be_header(header: Header, stream: FilesStream) -> bool:

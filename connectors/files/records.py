@@ -63,7 +63,7 @@ class Splitter:
         self._cells = cells
         self._dialect = dialect
         self._skipping = False  # in the rest of a line that was too long
-        quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
+        quote, delimiter = re.escape(dialect.quote or b'"'), re.escape(dialect.delimiter)
         self._plain = re.compile(rb"[^%b\r\n]*+" % delimiter)
         self._quoted = re.compile(rb"%b[^%b]*+(?:%b%b[^%b]*+)*+%b" % ((quote,) * 6))
         self._line_end = re.compile(rb"\r\n|\n|\r")
@@ -125,7 +125,8 @@ class Splitter:
             following = self._after_line_end(end, final=final)
             if following is None:
                 return None
-            return Record(line=self.line, cells=cells, raw=raw, rule=_fault(raw), end=following)
+            rule = ZERO_BYTE if b"\0" in raw else None
+            return Record(line=self.line, cells=cells, raw=raw, rule=rule, end=following)
 
     def _cell(self, position: int, limit: int) -> tuple[int | None, bytes]:
         quote = self._dialect.quote
@@ -184,12 +185,3 @@ def _line_ends(text: bytes) -> int:
     if b"\r" not in text:
         return text.count(b"\n")
     return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
-
-
-def _fault(raw: bytes) -> str | None:
-    if not raw.isascii():
-        try:
-            raw.decode("utf-8")
-        except UnicodeDecodeError:
-            return BAD_ENCODING
-    return ZERO_BYTE if b"\0" in raw else None
