@@ -296,6 +296,12 @@ def _branch(node: exp.Expr) -> Iterator[str]:
     while parent is not None:
         if isinstance(parent, exp.Case):
             yield from _case_conditions(parent, child)
+        elif isinstance(parent, exp.If) and not isinstance(parent.parent, exp.Case):
+            condition = f"coalesce(({_rewritten(parent.this)}), false)"
+            if child is parent.args.get("true"):
+                yield condition
+            elif child is parent.args.get("false"):
+                yield f"NOT {condition}"
         child, parent = parent, parent.parent
 
 

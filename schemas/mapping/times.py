@@ -3,7 +3,8 @@
 A stated offset decides. A time without one is local in its column's zone; a date without an hour
 is local midnight in the source's zone. A local hour that happened twice is the earlier one; one
 that never happened (clocks put forward) counts from before the change, as Python's `zoneinfo`
-does with fold=0.
+does with fold=0. Clock changes are known from 1970 to 2099: before and after them the zone's
+database promises nothing.
 """
 
 from __future__ import annotations
@@ -106,18 +107,19 @@ def _stated(values: pl.Series, formats: tuple[str, ...]) -> pl.DataFrame:
     kind = values.dtype
     column = pl.col("value")
     frame = values.alias("value").to_frame()
+    known = pl.when(column.is_not_null())
     no_offset = pl.lit(None, dtype=pl.Duration("us"))
     if kind == pl.Date:
         return frame.select(
-            naive=column.cast(NAIVE), offset=no_offset, date_only=column.is_not_null()
+            naive=column.cast(NAIVE), offset=no_offset, date_only=known.then(pl.lit(value=True))
         )
     if isinstance(kind, pl.Datetime):
-        zero = pl.when(column.is_not_null()).then(pl.duration(seconds=0))
+        zero = known.then(pl.duration(seconds=0))
         in_utc = column if kind.time_zone is None else column.dt.convert_time_zone("UTC")
         return frame.select(
             naive=in_utc.dt.replace_time_zone(None).cast(NAIVE),
             offset=no_offset if kind.time_zone is None else zero.cast(pl.Duration("us")),
-            date_only=pl.when(column.is_not_null()).then(pl.lit(value=False)),
+            date_only=known.then(pl.lit(value=False)),
         )
     if kind != pl.String:
         values = values.cast(pl.String, strict=False)
