@@ -6,7 +6,7 @@ The warehouse doesn't know YAML: whoever integrates hands it the mapping as func
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -87,9 +87,17 @@ def derive_window(feed: Feed, *, after: int, to: int) -> Derived:
     """Derives a window, with the history that a `many` feed needs beside it."""
     landed = feed.landing.rows(after=after, to=to)
     readable = landed.filter(pl.col("_unreadable").is_null())
-    if feed.is_many and after > 0:
-        readable = _history(feed, readable, to=to)
-    return _derived(feed, readable, landed, after=after)
+    if not feed.is_many or after == 0:
+        return _derived(feed, readable, landed, after=after)
+    history = _of_lines(feed, readable, to=to)
+    if feed.explodes:
+        return _derived(feed, history, landed, after=after)
+    keys = feed.derive(history).select("_key").drop_nulls().unique()
+    part = _derived(feed, _siblings(feed, history, keys, to=to), landed, after=after)
+    # The lines of a touched key may have derived other keys, which the history is not whole for.
+    touched = part.rows.join(keys, on="_key", how="semi")
+    keyless = part.rows.filter(pl.col("_key").is_null(), pl.col("_in_batch"))
+    return replace(part, rows=pl.concat([touched, keyless]))
 
 
 def derive_alone(feed: Feed, *, after: int, to: int) -> Derived:
@@ -128,15 +136,11 @@ def line_orders(feed: Feed, rows: pl.DataFrame, derived: pl.DataFrame) -> pl.Dat
     )
 
 
-def _history(feed: Feed, batch: pl.DataFrame, *, to: int) -> pl.DataFrame:
-    """Every landing row that the state of a touched key depends on."""
-    history = _of_lines(feed, batch, to=to)
-    if feed.explodes:
-        return history
-    keys = feed.derive(history).select(pl.col("_key").alias("_wanted")).drop_nulls().unique()
-    siblings = feed.landing.history(keys, by=feed.key_columns, to=to)
-    readable = siblings.filter(pl.col("_unreadable").is_null())
-    return _of_lines(feed, pl.concat([history, readable]), to=to)
+def _siblings(feed: Feed, history: pl.DataFrame, keys: pl.DataFrame, *, to: int) -> pl.DataFrame:
+    """The history of every line that ever derived one of some keys."""
+    wanted = keys.select(pl.col("_key").alias("_wanted"))
+    siblings = feed.landing.history(wanted, by=feed.key_columns, to=to)
+    return _of_lines(feed, pl.concat([history, siblings]), to=to)
 
 
 def _of_lines(feed: Feed, rows: pl.DataFrame, *, to: int) -> pl.DataFrame:
