@@ -23,5 +23,9 @@ def key_text(columns: Sequence[pl.Expr]) -> pl.Expr:
     for column in columns:
         text = column.cast(pl.String).str.strip_chars()
         text = pl.when(text.str.len_bytes() > 0).then(text)
-        parts.append(text.str.replace_all("\\", "\\\\", literal=True).str.replace_all("/", "\\/", literal=True))
+        parts.append(
+            text.str.replace_all("\\", "\\\\", literal=True).str.replace_all(
+                "/", "\\/", literal=True
+            )
+        )
     return pl.concat_str(parts, separator="/", ignore_nulls=False)

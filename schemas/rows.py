@@ -27,7 +27,12 @@ LANDING: dict[str, pa.DataType] = {
 }
 
 CONNECTOR_COLUMNS: tuple[str, ...] = (
-    "_file", "_file_hash", "_line", "_unreadable", "_raw", "_bad_values",
+    "_file",
+    "_file_hash",
+    "_line",
+    "_unreadable",
+    "_raw",
+    "_bad_values",
 )
 """The LANDING columns that a connector may deliver itself; all others are added on landing."""
 

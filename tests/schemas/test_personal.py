@@ -118,7 +118,8 @@ def test_a_branch_is_not_its_head_office() -> None:
     "filler",
     [
         "000000001", "000000000", "0", "1", "123456789", "012345678910", "999999999",
-        "111111111111", "-", "...", "", "   ", "không có", "KHONG", "N/A", "null", "1234", "A-1", "xxxxxx",
+        "111111111111", "-", "...", "", "   ", "không có", "KHONG", "N/A", "null",
+        "1234", "A-1", "xxxxxx",
     ],
 )  # fmt: skip
 def test_a_filler_is_nobody(filler: str) -> None:
