@@ -47,7 +47,7 @@ _AT_CONNECT: tuple[tuple[str, str], ...] = (
     (r"too many (clients|connections)|remaining connection slots", "53300"),
     (r"starting up|shutting down|recovery mode", "57P03"),
 )
-_BAD_URL = r"invalid (percent-encoded|URI|port|connection option)|missing key/value|unexpected"
+_BAD_URL = r"invalid (percent|URI|port|integer|connection option|sslmode)|missing|unexpected"
 
 
 def connect_error(where: str, error: BaseException) -> SourceError | ConfigError:

@@ -90,7 +90,7 @@ class PostgresSession:
         unnamed = self._unnamed(kinds)
         columns = []
         for field, kind in zip(schema, kinds, strict=True):
-            name, category = unnamed.get(kind, (kind, ""))
+            name, category = unnamed.get(kind, (kind, "A" if _is_nested(field) else ""))
             modifier = int(_metadata(field, b"POSTGRESQL:typmod") or -1)
             column = postgres_column(field.name, name, modifier=modifier, category=category)
             columns.append(column)
@@ -109,7 +109,7 @@ class PostgresSession:
         with self._errors():
             cursor = self._connection.cursor()
             cursor.execute(_compiled(statement))
-            reader = cursor.fetch_record_batch()
+            reader = _reader_of(cursor)
         return self._batches(cursor, reader, columns, batch_rows)
 
     def _batches(
@@ -216,8 +216,23 @@ def _libpq_uri(url: str, options: SqlOptions) -> str:
     return f"{base}?{urlencode(given, quote_via=quote, safe='/')}"
 
 
+def _reader_of(cursor: dbapi.Cursor) -> pa.RecordBatchReader:
+    """The driver's own reader, whose errors carry a SQLSTATE.
+
+    `fetch_record_batch` gives Arrow's, which turns every error of the server into an OSError that
+    can't be told from a lost connection.
+    """
+    reader = getattr(getattr(cursor, "_results", None), "reader", None)
+    return cursor.fetch_record_batch() if reader is None else reader
+
+
 def _compiled(statement: Statement) -> str:
     return str(statement.compile(dialect=_dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _is_nested(field: pa.Field) -> bool:
+    kind = field.type
+    return bool(pa.types.is_nested(getattr(kind, "storage_type", kind)))
 
 
 def _metadata(field: pa.Field, key: bytes) -> str:

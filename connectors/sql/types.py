@@ -143,7 +143,7 @@ def postgres_column(name: str, type_name: str, *, modifier: int, category: str) 
         name: Its name.
         type_name: `pg_type.typname`, or the formatted name of a type that has no rule of its own.
         modifier: `atttypmod`, -1 where there is none.
-        category: `pg_type.typcategory` where known, else ''.
+        category: `pg_type.typcategory` (A array, C composite) where known, else ''.
     """
     if type_name == "numeric" and modifier >= 0:
         precision, scale = _numeric_digits(modifier)
@@ -154,7 +154,7 @@ def postgres_column(name: str, type_name: str, *, modifier: int, category: str) 
     else:
         words = type_name
     rule = _POSTGRES_BY_NAME.get(type_name, _POSTGRES_OTHER)
-    if category in {"A", "C"} or (not category and type_name.startswith("_")):
+    if category in {"A", "C"}:
         rule = _POSTGRES_NESTED
     return SourceColumn(name=name, type=words, arrow=rule.arrow, cast=rule.cast, cursor=rule.cursor)
 

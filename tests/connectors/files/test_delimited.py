@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -40,7 +41,7 @@ def test_rows_carry_their_file_its_hash_and_their_line(tmp_path: Path) -> None:
     ids=["found", "row", "has"],
 )
 def test_title_lines_above_the_header_are_passed_over(
-    tmp_path: Path, options: dict[str, object]
+    tmp_path: Path, options: dict[str, Any]
 ) -> None:
     text = "UBND phường A;;\n\nBáo cáo tháng 1;;\nSố hồ sơ;Ngày; Trạng thái \n1;2;3\n"
     (tmp_path / "a.csv").write_text(text)
@@ -59,9 +60,8 @@ def test_a_drifting_header_is_found_by_alias_case_and_unicode_form(tmp_path: Pat
     (tmp_path / "1.csv").write_text("Số hồ sơ,Ngày nhận\n1,x\n")
     (tmp_path / "2.csv").write_text("SO\u0302\u0301  HO\u0302\u0300 SO\u031b,Ngày tiếp nhận\n2,y\n")
     (tmp_path / "3.csv").write_text("NGÀY TIẾP NHẬN;Ghi chú;Mã HS\n z ;-;3\n")
-    wanted = spec(
-        "so_ho_so", "ngay", aliases={"so_ho_so": ["Số hồ sơ", "mã hs"], "ngay": ["ngày nhận", "Ngày tiếp nhận"]}
-    )  # fmt: skip
+    aliases = {"so_ho_so": ["Số hồ sơ", "mã hs"], "ngay": ["ngày nhận", "Ngày tiếp nhận"]}
+    wanted = spec("so_ho_so", "ngay", aliases=aliases)
     assert [row[1:] for row in rows(tmp_path, wanted)] == [("1", "x"), ("2", "y"), ("3", " z ")]
 
 
@@ -79,7 +79,7 @@ def test_a_tsv_is_cut_at_tabs_whatever_its_header_holds(tmp_path: Path) -> None:
 
 def test_quotes_can_be_switched_off_or_be_another_sign(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n\"1,2\n'3,4',5\n")
-    assert rows(tmp_path, spec("a", quote=""))[0] == (2, '"1')
+    assert both(tmp_path, spec("a", quote=""))[0] == [(2, '"1')]
     found, wrong = both(tmp_path, spec("a", "b", quote="'"))
     assert found == [(2, '"1', "2"), (3, "3,4", "5")]
     assert wrong == []
@@ -157,7 +157,7 @@ def test_options_of_another_connector_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="not FilesOptions"):
         connect("files", SqlOptions(url="postgresql://x"))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="no connector type 'file'.*did you mean 'files'"):
+    with pytest.raises(ConfigError, match=r"no connector type 'file'.*did you mean 'files'"):
         connect("file", FilesOptions(path=str(tmp_path)))
 
 

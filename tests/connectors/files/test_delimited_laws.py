@@ -6,12 +6,13 @@ import tempfile
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from connectors.files import delimited, text
+from connectors.files import blocks, delimited, text
 from connectors.files.records import Dialect, Splitter
 from tests.connectors.files.support import both, read, spec
 
@@ -80,7 +81,7 @@ def test_any_table_is_read_back_exactly_with_its_lines(
     wanted = data.draw(st.permutations(header))[: data.draw(st.integers(1, width))]
     stated = None if encoding in {"utf-8", "utf-8-sig", "utf-16"} else encoding
     # Under one column there is nothing to see a delimiter by; what is drawn has to be stated.
-    options = {"encoding": stated} | ({} if width > 1 else {"delimiter": delimiter})
+    options: dict[str, Any] = {"encoding": stated} | ({} if width > 1 else {"delimiter": delimiter})
     event(f"{encoding}, {'quotes' if chr(34) in content else 'no quotes'}")
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(text, "CHUNK_BYTES", chunk)
@@ -141,9 +142,9 @@ def test_a_broken_line_is_named_and_costs_no_other(
     chunks=st.lists(st.integers(1, 9), max_size=30),
 )
 def test_records_do_not_depend_on_where_the_text_is_cut(content: str, chunks: list[int]) -> None:
-    def split(pieces: list[bytes]) -> list[tuple[int, object, bytes, object]]:
+    def split(pieces: list[bytes]) -> list[tuple[Any, ...]]:
         splitter = Splitter(Dialect(delimiter=b",", quote=b'"', max_record_bytes=1024), cells=2)
-        found = []
+        found: list[tuple[Any, ...]] = []
         for number, piece in enumerate([*pieces, b""]):
             is_last = number == len(pieces)
             splitter.add(piece, final=is_last)
@@ -171,7 +172,7 @@ def test_the_fast_path_reads_what_the_careful_path_reads(content: str) -> None:
         wanted = spec("a", "b", delimiter=",")
         fast, _ = read(Path(folder), wanted)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(delimited.blocks, "cut", lambda *_, **__: None)
+            patch.setattr(blocks, "cut", lambda *_, **__: None)
             careful, _ = read(Path(folder), wanted)
     event(f"unreadable: {careful['_unreadable'].null_count < careful.num_rows}")
     assert fast.to_pylist() == careful.to_pylist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def run():
 """
 
 
-def refused(folder: Path, *columns: str, **options: object) -> str:
+def refused(folder: Path, *columns: str, **options: Any) -> str:
     """The message of the refusal; it names the file and holds no value."""
     with pytest.raises(SourceError) as caught:
         read(folder, spec(*(columns or ("a", "b")), **options))
