@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from connectors.protocol import Cursor, CursorValue
 from schemas.errors import ConfigError
 from tests.connectors.sql.support import connector, read, spec
-from tests.support.postgres import Server, execute, fresh_database
+from tests.support.postgres import execute
 
 NOON = datetime(2024, 1, 11, 12, tzinfo=UTC)
 BY_TIME = spec("id", "at", cursor=Cursor(column="at"))
@@ -156,22 +156,20 @@ def test_without_a_cursor_there_is_no_high_and_nothing_is_counted(times: str) ->
     bounds=st.lists(st.integers(-6, 6), min_size=2, max_size=4, unique=True).map(sorted),
 )
 def test_neighbouring_intervals_and_the_counted_rest_are_the_whole(
-    server: Server, values: list[int | None], bounds: list[int]
+    database: str, values: list[int | None], bounds: list[int]
 ) -> None:
-    with fresh_database(server) as url:
-        execute(url, "CREATE TABLE t (id int, at int)")
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.cursor().executemany(
-                "INSERT INTO t VALUES (%s, %s)", list(enumerate(values))
-            )
-        read_ids: list[int] = []
-        for low, high in pairwise(bounds):
-            table, summary = read(url, BY_TIME, low=low, high=high)
-            read_ids += ids(table)
-            known = [v for v in values if v is not None]
-            assert summary.null_cursor == len(values) - len(known)
-            assert summary.future_cursor == sum(v >= high for v in known)
-            assert summary.source_rows == sum(v < high for v in known)
+    rows = ", ".join(f"({i}, {'NULL' if v is None else v})" for i, v in enumerate(values))
+    execute(database, "DROP TABLE IF EXISTS t", "CREATE TABLE t (id int, at int)")
+    if rows:
+        execute(database, f"INSERT INTO t VALUES {rows}")
+    read_ids: list[int] = []
+    known = [v for v in values if v is not None]
+    for low, high in pairwise(bounds):
+        table, summary = read(database, BY_TIME, low=low, high=high)
+        read_ids += ids(table)
+        assert summary.null_cursor == len(values) - len(known)
+        assert summary.future_cursor == sum(v >= high for v in known)
+        assert summary.source_rows == sum(v < high for v in known)
     inside = [i for i, v in enumerate(values) if v is not None and bounds[0] <= v < bounds[-1]]
     assert sorted(read_ids) == inside
 
