@@ -12,18 +12,18 @@ import random
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from itertools import groupby
 from pathlib import Path
 
-from demo.dossiers import COMMUNE, Dossier, generate
+from demo.dossiers import COMMUNE, ZONE, Dossier, generate
 
 DOSSIERS = 700
 SEED = 4101
 
 _HEADINGS = (
-    ("Số hồ sơ", "Tên thủ tục", "Ngày tiếp nhận", "Ngày hẹn trả", "Trạng thái"),
-    ("Mã hồ sơ", "Thủ tục hành chính", "Ngày nhận", "Ngày hẹn trả KQ", "Tình trạng"),
+    ("Số hồ sơ", "Tên thủ tục", "Ngày tiếp nhận", "Ngày hẹn trả", "Ngày xong", "Trạng thái"),
+    ("Mã hồ sơ", "Thủ tục hành chính", "Ngày nhận", "Ngày hẹn trả KQ", "Ngày có KQ", "Tình trạng"),
 )
 _WORDS = {
     "2": "Được tiếp nhận",
@@ -42,6 +42,7 @@ class Dirt:
 
     unknown_status: int = 3  # "Hẹn quay lại", which no list knows: quarantined
     unreadable_reception: int = 2  # "hôm qua" where a date belongs: quarantined
+    without_end: int = 8  # done, and nobody wrote down when: accepted, with a warning
     broken_line: int = 4  # more cells than headings: quarantined with file and line
 
 
@@ -74,7 +75,7 @@ def one_more_day(folder: Path, *, today: date) -> int:
             continue
         line = _line(dossier)
         if dossier.status in ("2", "4"):
-            line[-1] = _CORRECTED
+            line[-2:] = [_day(datetime.combine(today, time(8), ZONE)), _CORRECTED]
             answered += 1
         lines.append(line)
     _write(newest, lines, style=0)
@@ -87,6 +88,7 @@ def _line(dossier: Dossier) -> list[str]:
         dossier.procedure.name,
         _day(dossier.received),
         _day(dossier.due),
+        _day(dossier.finished) if dossier.finished else "",
         _WORDS[dossier.status],
     ]
 
@@ -97,11 +99,14 @@ def _day(moment: datetime) -> str:
 
 def _spoil(lines: list[list[str]], *, dice: random.Random) -> None:
     """Spoils lines of the older half, each in one way, as often as `DIRT` says."""
-    victims = iter(dice.sample(lines[: len(lines) // 2], 20))
+    done = [line for line in lines[: len(lines) // 2] if line[4]]
+    victims = iter(dice.sample(done, 20))
     for _ in range(DIRT.unknown_status):
-        next(victims)[4] = "Hẹn quay lại"
+        next(victims)[-1] = "Hẹn quay lại"
     for _ in range(DIRT.unreadable_reception):
         next(victims)[2] = "hôm qua"
+    for _ in range(DIRT.without_end):
+        next(victims)[4] = ""
     for _ in range(DIRT.broken_line):
         next(victims).extend(["", "xem sổ giấy", "trang 12"])
 
