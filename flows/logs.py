@@ -58,6 +58,7 @@ def receipt_event(receipt: Receipt) -> None:
         seconds=round(receipt.seconds, 2),
         sync_id=receipt.sync_id,
         error=receipt.error,
+        note=receipt.note,
     )
 
 

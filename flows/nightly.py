@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
-from prefect.states import Completed, Failed, State
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.states import Completed, Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
@@ -34,7 +35,7 @@ from flows.progress import LineProgress
 from flows.receipts import NightReport, Receipt, SyncOptions
 from flows.server import ReadProgress, logs_to_run, publish_receipts, require_server
 from flows.steps import Context, LandResult
-from schemas.errors import LienThongError, TransientSourceError
+from schemas.errors import ConfigError, LienThongError, TransientSourceError
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import TaskRun
@@ -44,9 +45,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 RETRIES = 3
-READERS = 8
-"""Streams read at the same time: a read mostly waits for its source."""
 
+READING = cast(
+    "TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner[Any](max_workers=steps.READERS)
+)
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 Name = Annotated[str, Field(min_length=1, max_length=300)]
@@ -138,7 +140,7 @@ def integrate(*, place: Place, entity: str, lands: Sequence[LandResult]) -> list
     name="nightly",
     flow_run_name=lambda: f"night of {datetime.now(ZONE):%Y-%m-%d}",
     description="Every source that isn't retired, then one merge per entity.",
-    task_runner=ThreadPoolTaskRunner(max_workers=READERS),
+    task_runner=READING,
     persist_result=False,
 )
 def nightly(
@@ -172,7 +174,7 @@ def nightly(
     name="sync-source",
     flow_run_name="sync {source}",
     description="One source now: read, land, integrate.",
-    task_runner=ThreadPoolTaskRunner(max_workers=READERS),
+    task_runner=READING,
     persist_result=False,
 )
 def sync_source(
@@ -300,6 +302,9 @@ def _chosen(
     """The streams to read, and a failed receipt for each source whose YAML is wrong."""
     if source is not None:
         chosen = context.catalog.source(source)
+        if chosen.retired:
+            message = f"{source} is retired: its rows stay, nothing is read of it"
+            raise ConfigError(message)
         streams = [chosen.stream(only).name] if only else list(chosen.streams)
         return [(source, stream) for stream in streams], []
     broken = [
@@ -329,7 +334,7 @@ def _read_all(
     lands: list[LandResult] = []
     failed: list[Receipt] = []
     for future in as_completed(list(futures)):
-        result = future.result(raise_on_failure=False)
+        result: object = future.result(raise_on_failure=False)
         progress.one_more()
         if isinstance(result, LandResult):
             lands.append(result)
@@ -337,7 +342,7 @@ def _read_all(
         source, stream = futures[future]
         seconds = time.monotonic() - started
         failed.append(
-            steps.failed_receipt(source, stream, place.sync_id, cleaned(result), seconds)
+            steps.failed_receipt(source, stream, place.sync_id, _problem(result), seconds)
         )
     return lands, failed
 
@@ -356,13 +361,17 @@ def _integrated(place: Place, entity: str, lands: Sequence[LandResult]) -> list[
     """One merge, one writer: entities follow each other, and a failed one stops nobody."""
     started = time.monotonic()
     state = integrate(place=place, entity=entity, lands=lands, return_state=True)
-    result = state.result(raise_on_failure=False)
+    result: object = state.result(raise_on_failure=False)
     if isinstance(result, list):
         return result
+    if len(lands) > 1:
+        # What broke may be one office's rows: the others are merged without them.
+        return [receipt for land in lands for receipt in _integrated(place, entity, [land])]
     event("integration failed", entity=entity, sync_id=place.sync_id)
     seconds = time.monotonic() - started
+    problem = _problem(result)
     return [
-        steps.failed_receipt(land.source, land.stream, place.sync_id, cleaned(result), seconds)
+        steps.failed_receipt(land.source, land.stream, place.sync_id, problem, seconds)
         for land in lands
     ]
 
@@ -381,9 +390,16 @@ def _report_of(state: State[Any]) -> NightReport:
     Raises:
         LienThongError: The flow ended before it had one; the error that ended it.
     """
-    result = state.result(raise_on_failure=False)
+    result: object = state.result(raise_on_failure=False)
     if isinstance(result, RunFailed):
         return result.report
     if isinstance(result, NightReport):
         return result
-    raise cleaned(result)
+    raise _problem(result)
+
+
+def _problem(result: object) -> LienThongError:
+    """What a task or flow that ended without a result ended with instead."""
+    if isinstance(result, BaseException):
+        return cleaned(result)
+    return LienThongError("the run ended without a result; the server has its log")

@@ -76,6 +76,31 @@ class LineProgress:
         )
 
 
+@dataclass
+class _Line:
+    """One stream on the screen."""
+
+    task: TaskID
+    began: float
+    phase: _Phase
+    rate: int = 0
+
+    def moved(self, phase: str, rows: int, now: float) -> dict[str, str | int]:
+        """What the line shows from now on.
+
+        The rate is of the phase as long as rows move in it, and of the whole way in the end.
+        """
+        if phase == FINISHED:
+            self.phase = _Phase(phase, self.began, now, rows or self.phase.rows)
+            self.rate = self.phase.rate(now)
+        elif phase != self.phase.name:
+            self.phase = _Phase(phase, now, now, rows)
+        elif rows != self.phase.rows:
+            self.phase.rows = rows
+            self.rate = self.phase.rate(now)
+        return {"phase": phase, "rows": self.phase.rows, "rate": self.rate}
+
+
 class LiveProgress:
     """Progress as one moving line per stream in a terminal."""
 
@@ -83,33 +108,22 @@ class LiveProgress:
         self._display = display
         self._lines = lines
         self._lock = threading.Lock()
-        self._tasks: dict[tuple[str, str], tuple[TaskID, _Phase]] = {}
-        self._began: dict[TaskID, float] = {}
+        self._streams: dict[tuple[str, str], _Line] = {}
 
     def __call__(self, source: str, stream: str, phase: str, rows: int) -> None:
         """Moves the stream's line."""
         now = time.monotonic()
         with self._lock:
-            known = self._tasks.get((source, stream))
-            if known is None:
+            line = self._streams.get((source, stream))
+            if line is None:
                 task = self._display.add_task(
                     _label(source, stream), total=None, phase=phase, rows=rows, rate=0
                 )
-                current = _Phase(phase, now, now)
-                self._began[task] = now
-            else:
-                task, current = known
-                if phase not in (current.name, FINISHED):
-                    current = _Phase(phase, now, now)
-            if phase == FINISHED:  # the figures that stay: of the whole way
-                current = _Phase(phase, self._began[task], now, rows or current.rows)
-            current.rows = rows or current.rows
-            self._tasks[source, stream] = (task, current)
-            self._display.update(
-                task, phase=phase, rows=current.rows, rate=current.rate(now)
-            )
+                line = self._streams[source, stream] = _Line(task, now, _Phase(phase, now, now))
+            fields = line.moved(phase, rows, now)
+            self._display.update(line.task, **fields)
             if phase == FINISHED:
-                self._display.update(task, total=1, completed=1)
+                self._display.update(line.task, total=1, completed=1)
                 self._hide_surplus()
 
     def _hide_surplus(self) -> None:

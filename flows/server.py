@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from uuid import UUID
+from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import (
     create_progress_artifact,
@@ -23,6 +23,9 @@ from prefect.logging.handlers import APILogHandler
 from flows.logs import LOGGER, interval_text
 from flows.receipts import Receipt
 from schemas.errors import LienThongError
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 _COUNTS = (
     "read", "landed", "same", "unreadable", "inserted", "updated", "unchanged", "superseded",
@@ -69,10 +72,13 @@ class ReadProgress:
     def __init__(self, name: str, *, streams: int) -> None:
         self._streams = streams
         self._read = 0
-        self._artifact: UUID = create_progress_artifact(
-            0.0 if streams else 100.0,
-            key=artifact_key("progress", name),
-            description=f"Streams read, of {streams}.",
+        self._artifact = cast(
+            "UUID",  # the other thing it may be is for callers in a coroutine
+            create_progress_artifact(
+                0.0 if streams else 100.0,
+                key=artifact_key("progress", name),
+                description=f"Streams read, of {streams}.",
+            ),
         )
 
     def one_more(self) -> None:

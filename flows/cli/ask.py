@@ -37,7 +37,7 @@ SHOWN_ROWS = 1_000
 @click.option(
     "--core",
     is_flag=True,
-    help="Ask core as it stands. There are no releases yet, so it always is core that answers.",
+    help="Show core as it stands, with the rows that were deleted in their source.",
 )
 @json_option
 @pass_settings

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from flows.cli.common import Settings, json_option, leave, pass_settings, worst
+from flows.cli.common import Settings, json_option, leave, pass_settings
 from flows.output import Column, note, print_json, print_table, say
-from flows.receipts import SourceLine, StreamCheck
+from flows.receipts import RunStatus, SourceLine, StreamCheck
 from schemas.errors import LienThongError
 
 
@@ -89,7 +89,15 @@ def check(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
         say(f"No source in {settings.sources}. docs/connect-an-office.md shows a first one.")
     else:
         show_checks(checks)
-    leave(worst(one.status for one in checks))
+    leave(verdict(checks))
+
+
+def verdict(checks: Sequence[StreamCheck]) -> RunStatus:
+    """`failed` where no stream could be looked at, `degraded` where something deserves a look."""
+    statuses = {one.status for one in checks}
+    if statuses == {"failed"}:
+        return "failed"
+    return "degraded" if statuses - {"done"} else "done"
 
 
 def show_checks(checks: Sequence[StreamCheck]) -> None:

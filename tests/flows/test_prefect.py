@@ -1,0 +1,282 @@
+"""The flows on a real Prefect server, and a real worker that runs their deployments."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.flows.cli_office import BROKEN_YAML, PERSON, YAML, Office, open_office
+from tests.flows.prefect_server import POOL, ROOT, PrefectServer, running_server
+
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
+
+Synced = tuple[Office, CompletedProcess[str], dict[str, Any]]
+
+PASSWORD = "mat-khau-bi-mat-7531"  # of a source; must be seen nowhere
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """One server for all."""
+    with running_server(tmp_path_factory.mktemp("prefect-home")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def deployed(server: PrefectServer) -> PrefectServer:
+    """The server after the two commands that docs/deploy.md asks for."""
+    pool = server.prefect("work-pool", "create", "--type", "process", POOL)
+    assert pool.returncode == 0, pool.stderr
+    done = server.prefect("--no-prompt", "deploy", "--all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return server
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    """Nothing has been synced yet."""
+    return open_office(tmp_path)
+
+
+def add_unreachable(office: Office, name: str) -> str:
+    """A source whose host refuses every connection; gives the URL that XA_VANG_URL has to hold."""
+    text = YAML.replace("xa-thu", name).replace('files: "*.csv"', "table: so")
+    connector = "connector: {type: sql, url: '${XA_VANG_URL}', connect_timeout: 2}"
+    office.add_source(name, re.sub(r"connector: .*", connector, text))
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return f"postgresql://reader:{PASSWORD}@127.0.0.1:{port}/motcua"
+
+
+def artifact(server: PrefectServer, key: str, run: dict[str, object]) -> dict[str, object]:
+    """The newest artifact of a flow run under a key."""
+    found = server.find(
+        "artifacts",
+        artifacts={"key": {"any_": [key]}, "flow_run_id": {"any_": [run["id"]]}},
+        sort="CREATED_DESC",
+    )
+    assert found, f"no artifact {key}"
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def synced(
+    server: PrefectServer, tmp_path_factory: pytest.TempPathFactory
+) -> Synced:
+    """An office synced once with the server configured: what was printed, and the flow run."""
+    office = open_office(tmp_path_factory.mktemp("synced"))
+    done = server.lienthong(*office.options, "sync", "xa-thu", "--json")
+    return office, done, server.flow_run("sync xa-thu")
+
+
+def test_a_sync_with_a_server_is_a_flow_run_that_it_shows(
+    server: PrefectServer, synced: Synced
+) -> None:
+    _, done, run = synced
+    assert done.returncode == 0, done.stderr
+    (receipt,) = json.loads(done.stdout)  # Prefect's own lines are on stderr
+    assert (receipt["read"], receipt["inserted"], receipt["quarantined"]) == (3, 2, 1)
+    assert run["state_type"] == "COMPLETED"
+    assert run["state"]["message"] == "1 of 1 sources done"
+    assert run["parameters"]["source"] == "xa-thu"
+    tasks = server.tasks(run, expected=2)
+    assert {name: task["state_type"] for name, task in tasks.items()} == {
+        "read xa-thu/so_theo_doi": "COMPLETED",
+        "integrate dossier": "COMPLETED",
+    }
+
+
+def test_the_receipts_are_a_table_and_the_progress_reaches_its_end(
+    server: PrefectServer, synced: Synced
+) -> None:
+    _, _, run = synced
+    (row,) = json.loads(str(artifact(server, "receipts-xa-thu", run)["data"]))
+    assert (row["source"], row["entity"], row["read"], row["inserted"]) == (
+        "xa-thu", "dossier", 3, 2,
+    )
+    assert artifact(server, "progress-xa-thu", run)["data"] == 100.0
+
+
+def test_our_log_lines_reach_the_run(server: PrefectServer, synced: Synced) -> None:
+    _, _, run = synced
+    by_run = {"flow_run_id": {"any_": [run["id"]]}}
+    lines = [log["message"] for log in server.find("logs", logs=by_run)]
+    assert any(line.startswith("sync done source=xa-thu stream=so_theo_doi") for line in lines)
+    assert any("progress source=xa-thu" in line for line in lines)
+
+
+def test_a_run_of_the_server_changes_nothing_the_second_time(
+    server: PrefectServer, synced: Synced
+) -> None:
+    office, _, _ = synced
+    done = server.lienthong(*office.options, "sync", "--json")
+    (receipt,) = json.loads(done.stdout)
+    assert (receipt["landed"], receipt["inserted"], receipt["updated"]) == (0, 0, 0)
+
+
+def test_only_a_source_that_can_not_be_reached_is_tried_again(
+    server: PrefectServer, office: Office
+) -> None:
+    url = add_unreachable(office, "xa-vang")
+    gone = YAML.replace("xa-thu", "xa-mat").replace("../desk", "../gone")
+    office.add_source("xa-mat", gone)
+    code = (
+        "from flows.nightly import nightly\n"
+        f"nightly(warehouse={office.warehouse!r}, sources_dir={str(office.sources)!r},"
+        " retry_seconds=0, fail_above=1.0, return_state=True)\n"
+    )
+    done = server.script(code, XA_VANG_URL=url)
+    assert done.returncode == 0, done.stderr
+    (newest,) = server.find(
+        "flow_runs", flows={"name": {"any_": ["nightly"]}}, limit=1, sort="EXPECTED_START_TIME_DESC"
+    )
+    tasks = server.tasks(newest, expected=4)
+    attempts = {name: task["run_count"] for name, task in tasks.items()}
+    assert attempts == {
+        "read xa-thu/so_theo_doi": 1,
+        "read xa-vang/so_theo_doi": 4,
+        "read xa-mat/so_theo_doi": 1,
+        "integrate dossier": 1,
+    }
+    assert newest["state_type"] == "COMPLETED"
+    assert newest["state"]["message"] == "1 of 3 sources done; broken: xa-mat, xa-vang"
+
+
+def test_past_its_threshold_the_night_is_failed_and_says_who_is_broken(
+    server: PrefectServer, office: Office
+) -> None:
+    office.add_source("xa-hong", BROKEN_YAML)
+    done = server.lienthong(*office.options, "nightly", "--fail-above", "0.4", "--json")
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert report["broken"] == ["xa-hong"]
+    assert [r["inserted"] for r in report["receipts"] if r["source"] == "xa-thu"] == [2]
+    assert "Traceback" not in done.stderr
+    (newest,) = server.find(
+        "flow_runs", flows={"name": {"any_": ["nightly"]}}, limit=1, sort="EXPECTED_START_TIME_DESC"
+    )
+    assert newest["state_type"] == "FAILED"
+    assert newest["state"]["message"] == "1 of 2 sources done; broken: xa-hong"
+    assert artifact(server, "receipts-nightly", newest)["description"] == newest["state"]["message"]
+
+
+def test_an_unknown_source_ends_with_2_before_a_flow_runs(
+    server: PrefectServer, office: Office
+) -> None:
+    done = server.lienthong(*office.options, "sync", "xa-khong-co")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error (configuration):")
+    named = {"name": {"any_": ["sync xa-khong-co"]}}
+    assert server.find("flow_runs", flow_runs=named) == []
+
+
+def test_a_server_that_does_not_answer_is_one_clear_error(office: Office) -> None:
+    nobody = PrefectServer(url="http://user:geheim@127.0.0.1:9/api", home=office.root / "home")
+    done = nobody.lienthong(*office.options, "sync")
+    assert done.returncode == 1
+    assert "the Prefect server at http://127.0.0.1:9/api does not answer" in done.stderr
+    assert "unset PREFECT_API_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "geheim" not in done.stderr
+    assert not Path(office.warehouse).exists()
+
+
+def test_deploy_takes_both_deployments_without_a_question(deployed: PrefectServer) -> None:
+    found = {one["name"]: one for one in deployed.find("deployments")}
+    assert set(found) == {"nightly", "sync-source"}
+    (schedule,) = found["nightly"]["schedules"]
+    assert schedule["active"]
+    assert schedule["schedule"]["cron"] == "0 1 * * *"
+    assert schedule["schedule"]["timezone"] == "Asia/Ho_Chi_Minh"
+    assert found["sync-source"]["schedules"] == []
+    assert {one["work_pool_name"] for one in found.values()} == {POOL}
+    assert found["nightly"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert found["sync-source"]["parameter_openapi_schema"]["required"] == ["source"]
+    again = deployed.prefect("--no-prompt", "deploy", "--all")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_the_deployment_file_names_no_place_of_this_machine() -> None:
+    text = (ROOT / "prefect.yaml").read_text("utf-8")
+    assert str(ROOT) not in text
+    document = yaml.safe_load(text)
+    assert [one["entrypoint"] for one in document["deployments"]] == [
+        "flows/nightly.py:nightly", "flows/nightly.py:sync_source",
+    ]
+
+
+def test_a_worker_runs_the_night_from_end_to_end(deployed: PrefectServer, office: Office) -> None:
+    office.add_source("xa-hong", BROKEN_YAML)
+    started = deployed.prefect(
+        "deployment", "run", "nightly/nightly",
+        "--param", f"warehouse={office.warehouse}", "--param", f"sources_dir={office.sources}",
+    )  # fmt: skip
+    assert started.returncode == 0, started.stderr
+    run_id = re.search(r"UUID: ([0-9a-f-]{36})", started.stdout)
+    assert run_id is not None
+    worker = deployed.prefect(
+        "worker", "start", "--pool", POOL, "--type", "process", "--run-once",
+        "--install-policy", "never", cwd=office.root,
+    )  # fmt: skip
+    assert worker.returncode == 0, worker.stderr
+    by_id = {"id": {"any_": [run_id.group(1)]}}
+    (run,) = deployed.find("flow_runs", flow_runs=by_id)
+    assert run["state_type"] == "COMPLETED", (run["state"], worker.stderr)
+    assert run["state"]["message"] == "1 of 2 sources done; broken: xa-hong"
+    rows = json.loads(str(artifact(deployed, "receipts-nightly", run)["data"]))
+    assert {(row["source"], row["status"], row["inserted"]) for row in rows} == {
+        ("xa-thu", "done", 2), ("xa-hong", "failed", 0),
+    }
+    query = "SELECT count(*) AS n FROM dossier"
+    answer = deployed.lienthong(*office.options, "sql", query, "--json")
+    assert json.loads(answer.stdout) == [{"n": 2}]
+
+
+def test_a_wrong_parameter_is_refused_before_a_run(deployed: PrefectServer) -> None:
+    for deployment, parameter in [
+        ("nightly/nightly", "fail_above=7"),
+        ("sync-source/sync-source", "limit=0"),
+        ("sync-source/sync-source", "surce=xa-thu"),
+    ]:
+        done = deployed.prefect("deployment", "run", deployment, "--param", parameter)
+        assert done.returncode != 0, parameter
+
+
+def test_the_server_learns_no_secret_and_no_person(server: PrefectServer, office: Office) -> None:
+    url = add_unreachable(office, "xa-vang")
+    code = (
+        "from flows.nightly import nightly\n"
+        f"nightly(warehouse={office.warehouse!r}, sources_dir={str(office.sources)!r},"
+        " retry_seconds=0, return_state=True)\n"
+    )
+    assert server.script(code, XA_VANG_URL=url).returncode == 0
+    planted = "dau-vet-cong-khai-2468"
+    code = (
+        "from prefect import flow, task\n"
+        "from flows.nightly import tellable\n"
+        "@task\n"
+        f"def open_task():\n    raise ValueError('{planted}')\n"
+        "@task\n@tellable\n"
+        f"def shut_task():\n    raise ValueError('{PASSWORD}')\n"
+        "@flow(name='open')\n"
+        "def open_flow():\n    open_task(return_state=True), shut_task(return_state=True)\n"
+        "    return 1\n"
+        "open_flow()\n"
+    )
+    done = server.script(code)
+    assert done.returncode == 0, done.stderr
+    kept = server.everything()
+    assert planted.encode() in kept  # what an error of a library says is found
+    assert b"xa-vang" in kept  # and so is the run that knew the secret
+    for secret in (PASSWORD, PERSON, "040099054321"):
+        assert secret.encode() not in kept
