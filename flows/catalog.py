@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
@@ -178,8 +177,8 @@ def load_catalog(folder: Path, *, env: Mapping[str, str] = os.environ) -> Catalo
             sources[source.name] = source
     return Catalog(
         folder=folder,
-        sources=MappingProxyType(dict(sorted(sources.items()))),
-        broken=MappingProxyType(dict(sorted(broken.items()))),
+        sources=dict(sorted(sources.items())),
+        broken=dict(sorted(broken.items())),
     )
 
 
@@ -206,7 +205,7 @@ def _source(document: SourceDocument, path: Path, env: Mapping[str, str]) -> Sou
     }
     return Source(
         name=yaml.source,
-        label=MappingProxyType(yaml.label.model_dump()),
+        label=yaml.label.model_dump(),
         agency=yaml.agency,
         level=yaml.level,
         timezone=yaml.timezone,
@@ -214,8 +213,8 @@ def _source(document: SourceDocument, path: Path, env: Mapping[str, str]) -> Sou
         path=path,
         connector_type=document.connector_type,
         connector_options=document.connector_options,
-        streams=MappingProxyType(streams),
-        _raw_options=MappingProxyType(document.raw_options),
+        streams=streams,
+        _raw_options=document.raw_options,
         _place=document.connector.place,
         _resolver=Resolver(env=env, folder=path.parent, places=places),
     )

@@ -167,8 +167,11 @@ def _stream(
     own = {key: value for key, value in values.items() if key not in kind.stream_model.model_fields}
     rest = {key: value for key, value in values.items() if key in kind.stream_model.model_fields}
     found: list[Problem] = []
-    common = _model(StreamYaml, own, root, path, found, also=tuple(kind.stream_model.model_fields))
-    options = _model(kind.stream_model, rest, root, path, found)
+    theirs = tuple(kind.stream_model.model_fields)
+    common = _model(StreamYaml, own, root, path, found, also=theirs)
+    is_misspelt = any(problem.nearest in theirs for problem in found)
+    # What a misspelt key of the connector leaves undone is no second mistake.
+    options = _model(kind.stream_model, rest, root, path, [] if is_misspelt else found)
     problems.extend(found)
     if common is None or options is None:
         return None

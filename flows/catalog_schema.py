@@ -23,8 +23,13 @@ from schemas.mapping import ColumnMapping
 
 Schema = dict[str, Any]
 
-_REF = "#/$defs/{model}"
-_PLAIN = {"type": "string"}
+_PLAIN: Schema = {"type": "string"}
+_LIST: Schema = {"type": "array", "items": _PLAIN}
+_NOTHING: Schema = {"type": "null"}  # takes away what the vendor's file has
+
+
+def _ref(model: str) -> Schema:
+    return {"$ref": f"#/$defs/{model}"}
 
 
 def source_json_schema() -> Schema:
@@ -32,11 +37,12 @@ def source_json_schema() -> Schema:
     definitions = _definitions()
     source = definitions.pop("SourceYaml")
     source["properties"]["connector"] = _connector(definitions)
-    source["properties"]["name"] = {"anyOf": [_PLAIN, {"$ref": _REF.format(model="Label")}]}
+    source["properties"]["name"] = {"anyOf": [_PLAIN, _ref("Label")]}
     source["properties"]["currency"]["enum"] = list(code_lists()["currency"].good)
-    source["properties"]["streams"]["additionalProperties"] = {
-        "anyOf": [{"type": "null"}, {"$ref": _REF.format(model="stream")}]
-    }
+    streams = source["properties"]["streams"]
+    (pattern,) = streams.pop("patternProperties")
+    streams["patternProperties"] = {pattern: {"anyOf": [_NOTHING, _ref("stream")]}}
+    streams["additionalProperties"] = False
     definitions["stream"] = _stream(definitions)
     definitions["Into"] = _into(definitions["Into"])
     _shorten(definitions)
@@ -63,16 +69,21 @@ def _definitions() -> dict[str, Schema]:
 
 
 def _connector(definitions: dict[str, Schema]) -> Schema:
-    options = []
+    kind_of = {"enum": list(CONNECTORS), "description": "Kind of connector."}
+    rules = []
     for name, kind in CONNECTORS.items():
         model = definitions.pop(kind.options_model.__name__)
-        properties = {"type": {"const": name, "description": "Kind of connector."}}
+        properties: Schema = {"type": kind_of}
         for key, field in model["properties"].items():
             # A secret is a reference here, and no editor hides what it has to complete.
             properties[key] = {k: v for k, v in field.items() if k not in {"format", "writeOnly"}}
-        required = ["type", *model.get("required", [])]
-        options.append({**model, "properties": properties, "required": required})
-    return {"description": "How the source is reached.", "oneOf": options}
+        is_of_kind = {"required": ["type"], "properties": {"type": {"const": name}}}
+        own = {"properties": properties, "additionalProperties": False}
+        rules.append({"if": is_of_kind, "then": own})
+    return {
+        "type": "object", "description": "How the source is reached.",
+        "properties": {"type": kind_of}, "allOf": rules,
+    }  # fmt: skip
 
 
 def _stream(definitions: dict[str, Schema]) -> Schema:
@@ -85,7 +96,7 @@ def _stream(definitions: dict[str, Schema]) -> Schema:
             text = f"({kind.name}) {field.get('description', '')}".rstrip()
             properties[key] = {**field, "description": text}
     properties["cursor"] = {
-        **properties["cursor"], "anyOf": [_PLAIN, {"$ref": _REF.format(model="CursorYaml")}],
+        **properties["cursor"], "anyOf": [_PLAIN, _ref("CursorYaml")],
     }  # fmt: skip
     return {**common, "properties": properties, "required": []}
 
@@ -115,11 +126,7 @@ def _columns(entity: Entity) -> Schema:
         "properties": {
             field.name: {
                 "description": f"{field.en} / {field.vi}" + (" (required)" * field.required),
-                "anyOf": [
-                    _PLAIN,
-                    {"type": "array", "items": _PLAIN},
-                    {"$ref": _REF.format(model="ColumnMapping")},
-                ],
+                "anyOf": [_PLAIN, _LIST, _ref("ColumnMapping"), _NOTHING],
             }
             for field in entity.fields
         },
@@ -143,7 +150,7 @@ def _shorten(definitions: dict[str, Schema]) -> None:
         ("stream", "version", "ColumnMapping"),
     ):
         field = definitions[model]["properties"][key]
-        short = {"anyOf": [_PLAIN, {"$ref": _REF.format(model=target)}]}
+        short = {"anyOf": [_PLAIN, _ref(target)]}
         definitions[model]["properties"][key] = {"description": field["description"], **short}
 
 

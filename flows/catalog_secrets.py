@@ -21,6 +21,8 @@ _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{)[^@/]+@")
 
+_PREFIXES = ("file", "prefect")
+
 FORMS = "${VARIABLE}, ${file:/path} or ${prefect:block}"
 
 
@@ -54,11 +56,13 @@ def reference_problems(node: Node) -> Iterator[Problem]:
     """What is wrong with the references of a part of a document, without resolving any."""
     for reference in references(node):
         is_variable = reference.kind == "variable" and _VARIABLE.match(reference.target)
-        if not is_variable and reference.kind not in {"file", "prefect"}:
+        is_named = reference.kind in {"file", "prefect"} and reference.target
+        if not is_variable and not is_named:
+            guess = None if reference.kind == "variable" else nearest(reference.kind, _PREFIXES)
             yield Problem(
                 place=reference.place, what="a reference to a secret",
                 found=f"'${{{reference.name}}}'", expected=FORMS,
-                nearest=nearest(reference.kind, ("file", "prefect")),
+                nearest=guess,
             )  # fmt: skip
 
 
@@ -69,22 +73,27 @@ def is_written_out(text: str, *, is_url: bool) -> bool:
     return _REFERENCE.search(text) is None
 
 
-@dataclass(frozen=True, kw_only=True)
 class Resolver:
-    """Turns references into values.
+    """Turns references into values. No dataclass: what lists its fields must not find values."""
 
-    Attributes:
-        env: The environment's variables.
-        folder: Folder of the YAML, which relative `file:` paths start from.
-        places: Where each reference stands, for the error.
-    """
+    __slots__ = ("_env", "_folder", "_places")
 
-    env: Mapping[str, str]
-    folder: Path
-    places: Mapping[str, Place]
+    def __init__(
+        self, *, env: Mapping[str, str], folder: Path, places: Mapping[str, Place]
+    ) -> None:
+        """Keeps where to look.
+
+        Args:
+            env: The environment's variables.
+            folder: Folder of the YAML, which relative `file:` paths start from.
+            places: Where each reference stands, for the error.
+        """
+        self._env = env
+        self._folder = folder
+        self._places = places
 
     def __repr__(self) -> str:
-        return f"Resolver({', '.join(sorted(self.places))})"
+        return f"Resolver({', '.join(sorted(self._places))})"
 
     def resolved(self, value: object) -> object:
         """A plain value (of lists and dicts) with every reference replaced.
@@ -109,7 +118,7 @@ class Resolver:
         return _REFERENCE.sub(value, text)
 
     def _value(self, name: str) -> str:
-        reference = Reference(name=name, place=self.places[name])
+        reference = Reference(name=name, place=self._places[name])
         match reference.kind:
             case "file":
                 return self._of_file(reference)
@@ -119,16 +128,16 @@ class Resolver:
                 return self._of_variable(reference)
 
     def _of_variable(self, reference: Reference) -> str:
-        if reference.target not in self.env:
-            guess = nearest(reference.target, [n for n in self.env if _VARIABLE.match(n)])
+        if reference.target not in self._env:
+            guess = nearest(reference.target, [n for n in self._env if _VARIABLE.match(n)])
             raise _missing(
                 reference, f"environment variable {reference.target}", "no such variable",
                 f"it to be set: export {reference.target}=...", guess,
             )  # fmt: skip
-        return self.env[reference.target]
+        return self._env[reference.target]
 
     def _of_file(self, reference: Reference) -> str:
-        path = self.folder / Path(reference.target).expanduser()
+        path = self._folder / Path(reference.target).expanduser()
         try:
             return path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:

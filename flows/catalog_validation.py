@@ -49,8 +49,11 @@ def problems_of(
         _, known = root.known(where)
         is_about_key = detail["type"] in {"extra_forbidden", "missing"}
         by_value.setdefault(where if is_about_key else known, []).append(detail)
-    for where, details in by_value.items():
-        yield _problem(where, details, _Document(model=model, root=root, path=path, also=also))
+    document = _Document(model=model, root=root, path=path, also=also)
+    told = {where: _problem(where, details, document) for where, details in by_value.items()}
+    # A key that is missing because it is misspelt is told once.
+    misspelt = {(*where[:-1], problem.nearest) for where, problem in told.items()}
+    yield from (problem for where, problem in told.items() if where not in misspelt)
 
 
 class _Document:

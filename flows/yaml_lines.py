@@ -181,6 +181,10 @@ def _problem(place: Place, what: str, found: str, expected: str) -> CatalogError
     return CatalogError([Problem(place=place, what=what, found=found, expected=expected)])
 
 
+def _tagged(node: yaml.Node, place: Place) -> CatalogError:
+    return _problem(place, "a tag", f"'{node.tag}'", "a plain value without a tag")
+
+
 def _no_yaml(error: yaml.YAMLError, path: Path) -> Problem:
     """The place and the kind of a syntax error, without the text that it met."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
@@ -208,6 +212,8 @@ class _Builder:
             raise _problem(place, "the document", "aliases without end", "a document of its own")
         if isinstance(node, yaml.ScalarNode):
             return Node(value=self._scalar(node, place), place=place, keys={})
+        if node.tag not in {f"{_PREFIX}seq", f"{_PREFIX}map"}:
+            raise _tagged(node, place)
         if isinstance(node, yaml.SequenceNode):
             items = tuple(self.build(item, depth=depth + 1) for item in node.value)
             return Node(value=items, place=place, keys={})
@@ -242,7 +248,7 @@ class _Builder:
             case "float":
                 return float(text)
             case _:
-                raise _problem(place, "a tag", f"'{node.tag}'", "a plain value without a tag")
+                raise _tagged(node, place)
 
     def _place(self, node: yaml.Node) -> Place:
         return Place(file=self._path, line=node.start_mark.line + 1)

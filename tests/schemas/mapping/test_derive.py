@@ -29,15 +29,21 @@ TEXTS = st.one_of(
 )
 LISTS = st.one_of(
     st.none(),
-    st.sampled_from(["[]", "[{}]", '[{"ma": "a", "tien": "5"}, {"ma": "b"}]', "junk", "[", '{"ma": 1}']),
-)  # fmt: skip
+    st.sampled_from(
+        ["[]", "[{}]", '[{"ma": "a", "tien": "5"}, {"ma": "b"}]', "junk", "[", '{"ma": 1}']
+    ),
+)
 ROW = st.fixed_dictionaries(
     {"code": TEXTS, "at": TEXTS, "status": TEXTS, "fee": TEXTS, "person": TEXTS, "list": LISTS}
 )
 EVERYTHING = StreamMapping.model_validate(
     {
-        "source": "office", "stream": "stream", "agency": "H41.15", "key": ["code"],
-        "nulls": ["UNKNOWN"], "version": {"from": "at", "format": "%Y%m%d%H%M%S"},
+        "source": "office",
+        "stream": "stream",
+        "agency": "H41.15",
+        "key": ["code"],
+        "nulls": ["UNKNOWN"],
+        "version": {"from": "at", "format": "%Y%m%d%H%M%S"},
         "into": [
             {
                 "entity": "dossier",
@@ -45,20 +51,26 @@ EVERYTHING = StreamMapping.model_validate(
                     "dossier_code": "code",
                     "received_at": {"from": "at", "format": ["%Y%m%d%H%M%S", "iso"]},
                     "status": {"from": "status", "codes": "national_status"},
-                    "fee": "fee", "applicant_id": "person", "agency_code": {"const": "{agency}"},
+                    "fee": "fee",
+                    "applicant_id": "person",
+                    "agency_code": {"const": "{agency}"},
                     "phase": {"sql": "upper(status)"},
                 },
             },
             {
-                "entity": "payment", "explode": "list", "key": ["code", "list.#"],
+                "entity": "payment",
+                "explode": "list",
+                "key": ["code", "list.#"],
                 "columns": {
-                    "dossier_code": "code", "payment_code": "list.ma", "amount": "list.tien",
+                    "dossier_code": "code",
+                    "payment_code": "list.ma",
+                    "amount": "list.tien",
                     "payer_id": "person",
                 },
             },
         ],
     }
-)  # fmt: skip
+)
 
 
 def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
@@ -130,7 +142,9 @@ def test_a_frame_without_rows_gives_a_frame_without_rows() -> None:
 @pytest.mark.parametrize("number", [0, 1])
 def test_derived_rows_have_exactly_the_contracted_columns_and_types(number: int) -> None:
     entity = ENTITIES[EVERYTHING.into[number].entity]
-    result = all_derived(frame_of([dict.fromkeys(["code", "at", "status", "fee", "person", "list"])]), number)  # fmt: skip
+    result = all_derived(
+        frame_of([dict.fromkeys(["code", "at", "status", "fee", "person", "list"])]), number
+    )
     expected = {**DERIVED, **{f.name: f.polars_type for f in entity.fields}}
     assert dict(result.schema) == expected
     assert result.columns == list(expected)
@@ -138,9 +152,16 @@ def test_derived_rows_have_exactly_the_contracted_columns_and_types(number: int)
 
 def test_many_rows_are_mapped_like_few() -> None:
     few = [
-        {"code": f"H{n}", "at": "20240111101112", "status": "4", "fee": "12", "person": "038204000123", "list": '[{"ma":"a"}]'}
+        {
+            "code": f"H{n}",
+            "at": "20240111101112",
+            "status": "4",
+            "fee": "12",
+            "person": "038204000123",
+            "list": '[{"ma":"a"}]',
+        }
         for n in range(3)
-    ]  # fmt: skip
+    ]
     many = frame_of(few * 8_000)
     for number in (0, 1):
         small, large = all_derived(frame_of(few), number), all_derived(many, number)
@@ -176,7 +197,16 @@ def test_a_dossier_key_is_the_key_text_of_the_dossier() -> None:
 
 
 def test_the_key_of_children_is_theirs_and_they_know_their_dossier() -> None:
-    rows = [{"code": "H1", "at": None, "status": None, "fee": None, "person": None, "list": '[{"ma": "a", "tien": "5"}, {"ma": "b"}]'}]  # fmt: skip
+    rows = [
+        {
+            "code": "H1",
+            "at": None,
+            "status": None,
+            "fee": None,
+            "person": None,
+            "list": '[{"ma": "a", "tien": "5"}, {"ma": "b"}]',
+        }
+    ]
     result = all_derived(frame_of(rows), 1)
     assert result["_key"].to_list() == ["H1/1", "H1/2"]
     assert result["dossier_key"].to_list() == ["H1", "H1"]
@@ -184,9 +214,7 @@ def test_the_key_of_children_is_theirs_and_they_know_their_dossier() -> None:
 
 
 def test_an_unreadable_required_value_rejects_and_an_optional_one_warns() -> None:
-    mapping = mapping_of(
-        {"occurred_at": "at", "due_at": "due"}, entity_name="dossier_event"
-    )  # fmt: skip
+    mapping = mapping_of({"occurred_at": "at", "due_at": "due"}, entity_name="dossier_event")
     result = derived({"code": ["H1"], "at": ["soon"], "due": ["later"]}, mapping)
     assert result["_reasons"].to_list() == [["unparseable:occurred_at"]]
     assert result["_warnings"].to_list() == [["unparseable:due_at"]]
@@ -243,17 +271,28 @@ def test_a_default_fills_what_is_missing_and_never_what_is_wrong() -> None:
 
 
 def test_unknown_codes_are_named_for_a_person_but_never_personal_ones() -> None:
-    frame = frame_of([
-        {"code": "H1", "at": None, "status": s, "fee": None, "person": "038204000123", "list": None}
-        for s in ("77", "4", "99", "77")
-    ])  # fmt: skip
+    frame = frame_of(
+        [
+            {
+                "code": "H1",
+                "at": None,
+                "status": s,
+                "fee": None,
+                "person": "038204000123",
+                "list": None,
+            }
+            for s in ("77", "4", "99", "77")
+        ]
+    )
     found = unknown_codes(frame, mapping=EVERYTHING, into=EVERYTHING.into[0])
     assert found == {"status": ["77", "99"]}
 
 
 def test_the_first_of_several_columns_that_holds_a_value_counts() -> None:
     mapping = mapping_of({"phase": {"from": ["a", "b"]}}, nulls=["NONE"])
-    result = derived({"code": ["1", "2", "3"], "a": ["x", " ", "NONE"], "b": ["y", "y", None]}, mapping)  # fmt: skip
+    result = derived(
+        {"code": ["1", "2", "3"], "a": ["x", " ", "NONE"], "b": ["y", "y", None]}, mapping
+    )
     assert result["phase"].to_list() == ["x", "y", None]
 
 
@@ -380,7 +419,7 @@ def test_version_may_be_a_counter() -> None:
 
 def test_version_of_a_typed_time_is_its_instant() -> None:
     mapping = mapping_of({}, version="v", timezone="Europe/Amsterdam")
-    naive = pl.Series([datetime(2024, 7, 1, 2)])
+    naive = pl.Series([datetime(2024, 7, 1, 2, tzinfo=UTC)]).dt.replace_time_zone(None)
     zoned = naive.dt.replace_time_zone("UTC")
     expected = int(datetime(2024, 7, 1, tzinfo=UTC).timestamp()) * 1_000_000
     assert derived({"code": ["1"], "v": naive}, mapping)["_version"].to_list() == [expected]
@@ -389,15 +428,24 @@ def test_version_of_a_typed_time_is_its_instant() -> None:
 
 
 def test_row_orders_and_derive_agree_on_the_version() -> None:
-    rows = frame_of([
-        {"code": c, "at": at, "status": None, "fee": None, "person": None, "list": None}
-        for c, at in (("A", "20240111101112"), ("B", "x"), (None, None))
-    ])  # fmt: skip
+    rows = frame_of(
+        [
+            {"code": c, "at": at, "status": None, "fee": None, "person": None, "list": None}
+            for c, at in (("A", "20240111101112"), ("B", "x"), (None, None))
+        ]
+    )
     orders = row_orders(rows, mapping=EVERYTHING)
     result = all_derived(rows, 0)
     for name in ("_landing_key", "_version", "_landing_version", "_row", "_tombstone", "_read_at"):
         assert orders[name].equals(result[name], null_equal=True)
-    assert orders.columns == ["_landing_key", "_version", "_landing_version", "_row", "_tombstone", "_read_at"]  # fmt: skip
+    assert orders.columns == [
+        "_landing_key",
+        "_version",
+        "_landing_version",
+        "_row",
+        "_tombstone",
+        "_read_at",
+    ]
 
 
 def test_a_tombstone_maps_to_the_same_key_as_the_row_it_ends() -> None:

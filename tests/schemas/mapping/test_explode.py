@@ -55,8 +55,10 @@ def test_a_list_that_cannot_be_read_gives_one_row_and_spoils_no_other() -> None:
     for text in bad:
         children = exploded(texts(['[{"a": "1"}]', text, '[{"a": "2"}]']), JSON, fields=("l.a",))
         assert flat(children) == [
-            (0, False, {"l.a": "1"}), (1, True, {"l.a": None}), (2, False, {"l.a": "2"}),
-        ], text  # fmt: skip
+            (0, False, {"l.a": "1"}),
+            (1, True, {"l.a": None}),
+            (2, False, {"l.a": "2"}),
+        ], text
 
 
 def test_many_bad_lists_are_all_found() -> None:
@@ -79,9 +81,10 @@ def test_dotted_fields_reach_into_objects() -> None:
     column = texts(['[{"o": {"p": {"q": "deep"}, "r": 1}}, {"o": null}, {}]'])
     fields = exploded(column, JSON, fields=("l.o.p.q", "l.o.r")).fields
     assert fields.to_dicts() == [
-        {"l.o.p.q": "deep", "l.o.r": "1"}, {"l.o.p.q": None, "l.o.r": None},
+        {"l.o.p.q": "deep", "l.o.r": "1"},
         {"l.o.p.q": None, "l.o.r": None},
-    ]  # fmt: skip
+        {"l.o.p.q": None, "l.o.r": None},
+    ]
 
 
 def test_fields_that_are_not_mapped_do_not_disturb() -> None:
@@ -92,17 +95,21 @@ def test_fields_that_are_not_mapped_do_not_disturb() -> None:
 
 def test_plain_values_are_called_value() -> None:
     explode = Explode(column="l", values=True)
-    children = exploded(texts(['["a", 2, null]', '[{"a": [1]}]']), explode, fields=("l.value", "l.#"))  # fmt: skip
+    children = exploded(
+        texts(['["a", 2, null]', '[{"a": [1]}]']), explode, fields=("l.value", "l.#")
+    )
     assert flat(children)[:3] == [
-        (0, False, {"l.value": "a", "l.#": 1}), (0, False, {"l.value": "2", "l.#": 2}),
+        (0, False, {"l.value": "a", "l.#": 1}),
+        (0, False, {"l.value": "2", "l.#": 2}),
         (0, False, {"l.value": None, "l.#": 3}),
-    ]  # fmt: skip
+    ]
 
 
 def test_separated_values_are_rows_without_blanks() -> None:
     explode = Explode(column="l", split="##")
     column = texts(["a.pdf## b.pdf ##", None, "##", "c.pdf"])
     assert flat(exploded(column, explode, fields=("l.value", "l.#"))) == [
-        (0, False, {"l.value": "a.pdf", "l.#": 1}), (0, False, {"l.value": "b.pdf", "l.#": 2}),
+        (0, False, {"l.value": "a.pdf", "l.#": 1}),
+        (0, False, {"l.value": "b.pdf", "l.#": 2}),
         (3, False, {"l.value": "c.pdf", "l.#": 1}),
-    ]  # fmt: skip
+    ]

@@ -1,3 +1,5 @@
+# ruff: noqa: E501 - a table of expressions reads better with one in each line
+
 from __future__ import annotations
 
 from typing import Any

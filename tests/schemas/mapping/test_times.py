@@ -1,3 +1,5 @@
+# ruff: noqa: DTZ001 - times without a zone are what is read here
+
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -27,16 +29,29 @@ CHANGES = [
     datetime(1943, 1, 1, 12, 0),
 ]
 FORMATS = [
-    "%Y%m%d%H%M%S", "%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d-%m-%Y",
-    "%Y%m%d", "%d/%m/%Y", "%d %b %Y %I:%M:%S %p", "%B %d, %Y", "%Y-%j", "%d.%m.%y %H:%M",
-    "%Y-%m-%dT%H:%M:%S.%f", "%H:%M %d%%%m%%%Y",
-]  # fmt: skip
+    "%Y%m%d%H%M%S",
+    "%Y-%m-%d %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%d-%m-%Y",
+    "%Y%m%d",
+    "%d/%m/%Y",
+    "%d %b %Y %I:%M:%S %p",
+    "%B %d, %Y",
+    "%Y-%j",
+    "%d.%m.%y %H:%M",
+    "%Y-%m-%dT%H:%M:%S.%f",
+    "%H:%M %d%%%m%%%Y",
+]
 
 
 def read(
-    values: list[object] | pl.Series, *formats: str, zone: str = HANOI, local: str | None = None,
+    values: list[object] | pl.Series,
+    *formats: str,
+    zone: str = HANOI,
+    local: str | None = None,
     date_only: str = "auto",
-) -> Times:  # fmt: skip
+) -> Times:
     rules = TimeRules(formats=formats, zone=zone, local_zone=local or zone, date_only=date_only)
     series = values if isinstance(values, pl.Series) else pl.Series(values, dtype=pl.String)
     return read_times(series, rules)
@@ -49,9 +64,7 @@ def utc(local: datetime, zone: str) -> datetime:
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(SECONDS, min_size=1, max_size=6), st.sampled_from(FORMATS))
-def test_every_format_reads_what_pythons_strptime_reads(
-    moments: list[datetime], form: str
-) -> None:
+def test_every_format_reads_what_pythons_strptime_reads(moments: list[datetime], form: str) -> None:
     texts = [moment.strftime(form) for moment in moments]
     expected = [utc(datetime.strptime(text, form), HANOI) for text in texts]  # noqa: DTZ007
     assert read(texts, form).instant.to_list() == expected
@@ -139,11 +152,21 @@ def test_iso_has_its_variants(text: str, expected: datetime) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "2024-02-30", "2024-13-01", "2024-01-11T25:00:00", "2024-01-11T10", "11/01/2024", "soon",
-        "2024-01-11T10:11:12+7", "2024-01-11T10:11:12.", "2024-01-11T10:11:12 UTC", "20240111",
-        "2024-1-1", "２０２４-01-11", "2024-01-11T10:11:12.1234567891",
+        "2024-02-30",
+        "2024-13-01",
+        "2024-01-11T25:00:00",
+        "2024-01-11T10",
+        "11/01/2024",
+        "soon",
+        "2024-01-11T10:11:12+7",
+        "2024-01-11T10:11:12.",
+        "2024-01-11T10:11:12 UTC",
+        "20240111",
+        "2024-1-1",
+        "２０２４-01-11",
+        "2024-01-11T10:11:12.1234567891",
     ],
-)  # fmt: skip
+)
 def test_iso_reads_nothing_else(text: str) -> None:
     assert read([text]).instant.to_list() == [None]
 
@@ -182,7 +205,13 @@ def test_the_29th_of_february_1900_that_excel_invented_is_not_read() -> None:
 
 
 def test_formats_are_tried_in_order() -> None:
-    times = read(["02/03/2024", "20240302101112", "2024-03-02T00:00:00Z"], "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d%H%M%S", "iso")  # fmt: skip
+    times = read(
+        ["02/03/2024", "20240302101112", "2024-03-02T00:00:00Z"],
+        "%d/%m/%Y",
+        "%m/%d/%Y",
+        "%Y%m%d%H%M%S",
+        "iso",
+    )
     assert times.instant.to_list() == [
         datetime(2024, 3, 1, 17, tzinfo=UTC),
         datetime(2024, 3, 2, 3, 11, 12, tzinfo=UTC),
@@ -205,7 +234,10 @@ def test_typed_times_pass_and_naive_ones_are_local() -> None:
     naive = pl.Series([datetime(2024, 7, 1, 2), None], dtype=pl.Datetime("ns"))
     assert read(naive, zone=AMSTERDAM).instant.to_list() == [datetime(2024, 7, 1, tzinfo=UTC), None]
     zoned = naive.dt.replace_time_zone("America/New_York")
-    assert read(zoned, zone=AMSTERDAM).instant.to_list() == [datetime(2024, 7, 1, 6, tzinfo=UTC), None]  # fmt: skip
+    assert read(zoned, zone=AMSTERDAM).instant.to_list() == [
+        datetime(2024, 7, 1, 6, tzinfo=UTC),
+        None,
+    ]
     days = pl.Series([date(2024, 7, 1), None])
     times = read(days, zone=AMSTERDAM)
     assert times.instant.to_list() == [datetime(2024, 6, 30, 22, tzinfo=UTC), None]
@@ -257,10 +289,14 @@ def test_years_at_the_ends_of_the_calendar_are_read_and_not_a_crash() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("%Y-%m-%d %Q", "uses %Q"), ("iso8601", "named ones are iso"), ("%H:%M", "no day"),
-        ("%Y%m%d%H%M%S%f", "needs a point"), ("%Y-%m-%d %Z", "uses %Z"), ("", "no format"),
+        ("%Y-%m-%d %Q", "uses %Q"),
+        ("iso8601", "named ones are iso"),
+        ("%H:%M", "no day"),
+        ("%Y%m%d%H%M%S%f", "needs a point"),
+        ("%Y-%m-%d %Z", "uses %Z"),
+        ("", "no format"),
     ],
-)  # fmt: skip
+)
 def test_a_format_that_is_none_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         time_format(text)
