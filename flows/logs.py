@@ -17,7 +17,7 @@ from flows.receipts import Receipt
 
 LOGGER = "lienthong"
 LogFormat = Literal["text", "json"]
-Level = Literal["debug", "info", "warning", "error"]
+Level = Literal["debug", "info", "warning", "error", "off"]
 
 _FIELDS = "lienthong_fields"
 _EVENT = "lienthong_event"
@@ -74,14 +74,14 @@ def configure(*, level: Level, form: LogFormat) -> None:
     """Sends the log to stderr. Calling it again replaces what was there.
 
     Args:
-        level: The least serious line of ours that is shown.
+        level: The least serious line of ours that is shown; `off` shows none.
         form: `text` for people, `json` for one JSON object a line.
     """
     handler = _StderrHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     ours = logging.getLogger(LOGGER)
     _replace_handler(ours, handler)
-    ours.setLevel(level.upper())
+    ours.setLevel(logging.CRITICAL + 1 if level == "off" else level.upper())
     ours.propagate = False
     root = logging.getLogger()
     _replace_handler(root, handler)

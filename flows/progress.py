@@ -40,10 +40,11 @@ class _Phase:
     started: float
     told: float
     rows: int = 0
+    first: int = 0  # rows when the phase was first heard of
 
     def rate(self, now: float) -> int:
-        """Rows a second since the phase began."""
-        return round(self.rows / max(now - self.started, 1e-3))
+        """Rows a second since the phase was first heard of."""
+        return round((self.rows - self.first) / max(now - self.started, 1e-3))
 
 
 class LineProgress:
@@ -64,7 +65,7 @@ class LineProgress:
             current = self._phases.get((source, stream))
             is_new = current is None or current.name != phase
             if current is None or is_new:
-                current = self._phases[source, stream] = _Phase(phase, now, now)
+                current = self._phases[source, stream] = _Phase(phase, now, now, rows, rows)
             current.rows = rows
             if not is_new and now - current.told < self._every:
                 return
@@ -85,8 +86,8 @@ class _Line:
     phase: _Phase
     rate: int = 0
 
-    def moved(self, phase: str, rows: int, now: float) -> dict[str, str | int]:
-        """What the line shows from now on.
+    def move(self, phase: str, rows: int, now: float) -> None:
+        """Takes in how far the stream is.
 
         The rate is of the phase as long as rows move in it, and of the whole way in the end.
         """
@@ -94,11 +95,10 @@ class _Line:
             self.phase = _Phase(phase, self.began, now, rows or self.phase.rows)
             self.rate = self.phase.rate(now)
         elif phase != self.phase.name:
-            self.phase = _Phase(phase, now, now, rows)
+            self.phase = _Phase(phase, now, now, rows, rows)
         elif rows != self.phase.rows:
             self.phase.rows = rows
             self.rate = self.phase.rate(now)
-        return {"phase": phase, "rows": self.phase.rows, "rate": self.rate}
 
 
 class LiveProgress:
@@ -119,9 +119,11 @@ class LiveProgress:
                 task = self._display.add_task(
                     _label(source, stream), total=None, phase=phase, rows=rows, rate=0
                 )
-                line = self._streams[source, stream] = _Line(task, now, _Phase(phase, now, now))
-            fields = line.moved(phase, rows, now)
-            self._display.update(line.task, **fields)
+                line = self._streams[source, stream] = _Line(
+                    task, now, _Phase(phase, now, now, rows, rows)
+                )
+            line.move(phase, rows, now)
+            self._display.update(line.task, phase=phase, rows=line.phase.rows, rate=line.rate)
             if phase == FINISHED:
                 self._display.update(line.task, total=1, completed=1)
                 self._hide_surplus()
@@ -167,6 +169,29 @@ def shown(*, quiet: bool = False) -> Iterator[Progress | None]:
 
 
 @contextmanager
+def busy(what: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Shows that something without a count goes on, as long as the context lasts.
+
+    Args:
+        what: What goes on ("auditing").
+        quiet: Show nothing.
+
+    Yields:
+        What to call when something else goes on.
+    """
+    if quiet or not sys.stderr.isatty():
+        if not quiet:
+            event("progress", phase=what)
+        yield lambda text: None if quiet else event("progress", phase=text)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(escape(what)) as status:
+        yield lambda text: status.update(escape(text))
+
+
+@contextmanager
 def live(console: Console) -> Iterator[LiveProgress]:
     """A live display on a console, and what moves it."""
     from rich.progress import Progress as RichProgress
@@ -196,7 +221,8 @@ def _number_column(name: str, unit: str) -> ProgressColumn:
 
     class Number(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.fields[name]:>11,} {unit}", justify="right")
+            number = task.fields[name]
+            return Text(f"{number:>11,} {unit}" if number else "", justify="right")
 
     return Number()
 

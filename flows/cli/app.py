@@ -138,9 +138,9 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "--log-level",
     envvar="LIENTHONG_LOG_LEVEL",
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=click.Choice(["debug", "info", "warning", "error", "off"]),
     show_envvar=True,
-    help="Least serious log line on stderr. [default: warning in a terminal, else info]",
+    help="Least serious log line on stderr. [default: off in a terminal, else info]",
 )
 @click.option(
     "--log-format",
@@ -191,8 +191,9 @@ def main(
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal can't show is no failure
             stream.reconfigure(errors="backslashreplace")
-    usual: logs.Level = "warning" if sys.stderr.isatty() else "info"
-    logs.configure(level="error" if quiet else log_level or usual, form=log_format)
+    # On a screen the tables and remarks say it; a log line would say it twice.
+    usual: logs.Level = "off" if sys.stderr.isatty() else "error" if quiet else "info"
+    logs.configure(level=log_level or usual, form=log_format)
     logging.captureWarnings(True)
     context.obj = Settings(warehouse=warehouse, sources=sources_dir, debug=debug, quiet=quiet)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from flows import progress
 from flows.cli.common import Settings, json_option, leave, pass_settings
 from flows.output import Column, note, print_json, print_table, say
 from flows.receipts import RunStatus, SourceLine, StreamCheck
@@ -76,13 +77,17 @@ def check(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
     catalog = context.catalog
     usual = [name for name, source in catalog.sources.items() if not source.retired]
     checks: list[StreamCheck] = []
-    for name in names or (*usual, *catalog.broken):
-        try:
-            checks += check_source(context, name)
-        except LienThongError as error:
-            if len(names) == 1:
-                raise
-            checks.append(StreamCheck(source=name, stream="", status="failed", error=str(error)))
+    with progress.busy("checking", quiet=settings.quiet) as going_on:
+        for name in names or (*usual, *catalog.broken):
+            going_on(f"checking {name}")
+            try:
+                checks += check_source(context, name)
+            except LienThongError as error:
+                if len(names) == 1:
+                    raise
+                checks.append(
+                    StreamCheck(source=name, stream="", status="failed", error=str(error))
+                )
     if as_json:
         print_json(checks)
     elif not checks:

@@ -54,7 +54,8 @@ def audit(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
     """
     from flows.steps import audit as audit_sources
 
-    report = audit_sources(existing(settings), list(names))
+    with progress.busy("comparing core with landing", quiet=settings.quiet):
+        report = audit_sources(existing(settings), list(names))
     if as_json:
         print_json(report)
     else:
