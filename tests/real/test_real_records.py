@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.real.report import PAGE, as_markdown
 from tests.real.run import RealRun
 
 pytestmark = [pytest.mark.xdist_group("real"), pytest.mark.slow]
@@ -16,6 +17,27 @@ TOTALS = {
     "receipt": (1_434, 8_577),
 }
 QUARANTINED: dict[tuple[str, str, str], int] = {}
+WARNED = {
+    # source: {rule: dossiers}; no event of any source breaks a rule
+    "bpic15-1": {
+        "due_before_received": 1,
+        "fee_negative": 5,
+        "status_says_finished_but_no_end": 104,
+        "status_says_open_but_has_end": 364,
+        "unknown_code:status": 1,
+    },
+    "bpic15-2": {
+        "fee_negative": 2,
+        "status_says_finished_but_no_end": 46,
+        "status_says_open_but_has_end": 4,
+    },
+    "bpic15-3": {
+        "fee_negative": 2,
+        "status_says_finished_but_no_end": 82,
+        "status_says_open_but_has_end": 14,
+    },
+    "receipt": {"finished_before_received": 2, "unknown_code:channel": 1},
+}
 MOST_QUARANTINED = 0.005  # of a source's rows
 
 
@@ -82,6 +104,12 @@ def test_hardly_a_row_of_a_source_is_rejected(run: RealRun, source: str) -> None
     assert rejected <= MOST_QUARANTINED * sum(TOTALS[source])
 
 
+@pytest.mark.parametrize("source", TOTALS)
+def test_every_suspicious_dossier_carries_the_name_of_its_rule(run: RealRun, source: str) -> None:
+    assert run.warnings(source, "dossier") == WARNED[source]
+    assert run.warnings(source, "dossier_event") == {}
+
+
 def test_nothing_is_invented_where_the_source_is_silent(run: RealRun) -> None:
     stated = run.one("SELECT count(due_at) FROM dossier WHERE _source = 'bpic15-1'")
     assert stated == 137
@@ -110,6 +138,11 @@ def test_no_person_is_named_in_core(run: RealRun) -> None:
     )
     assert raw == 0
     assert run.one("SELECT count(DISTINCT actor_id) FROM dossier_event") > 50
+
+
+def test_the_page_about_real_records_says_what_this_run_says(run: RealRun) -> None:
+    written = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    assert written == as_markdown(run), "run: make real-data"
 
 
 def test_the_audit_finds_landing_and_core_agreed(run: RealRun) -> None:
