@@ -59,6 +59,9 @@ def connect_error(where: str, error: BaseException) -> SourceError | ConfigError
     if re.search(_BAD_URL, text, re.IGNORECASE):
         message = f"{where}: the URL can't be read; in a password, write % as %25, @ as %40"
         return ConfigError(message)
+    if "startup parameter" in text:
+        sentence = "a pooler refuses session settings; connect past it, or have it pass `options`"
+        return ConfigError(f"{where}: {sentence}")
     reason = "no answer in time" if "timeout" in text.lower() else "can't be reached"
     message = f"{where}: {reason}; is the server up, and is host and port in the URL right?"
     return TransientSourceError(message)

@@ -1,23 +1,18 @@
-"""A server for the connector's own tests, and what an office would hand out."""
+"""The session's PostgreSQL under the names that these tests use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.support.postgres import Server, fresh_database, postgres_server
+from tests.support.postgres import Server
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder: Path = tmp_path_factory.mktemp("pg") / "data"
-    with postgres_server(folder) as running:
-        yield running
+def server(postgres_server: Server) -> Server:
+    return postgres_server
 
 
 @pytest.fixture
-def database(server: Server) -> Iterator[str]:
-    with fresh_database(server) as url:
-        yield url
+def database(postgres_url: str) -> str:
+    """A new, empty database."""
+    return postgres_url
