@@ -18,7 +18,6 @@ DIRECTIVES = "YymdHIMSfpbBjz"
 """The directives of Python's strptime that a format may use (and `%%`)."""
 
 NAIVE = pl.Datetime("us")
-INSTANT = pl.Datetime("us", "UTC")
 
 _FIRST_EPOCH_US = -2_208_988_800_000_000  # 1900-01-01: what lies before is no stamp but an error
 _LAST_EPOCH_US = 7_258_118_400_000_000  # 2200-01-01

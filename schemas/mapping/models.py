@@ -7,10 +7,11 @@ of `schemas.mapping.checks`; how a value is computed, of `schemas.mapping.column
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cache
 from typing import Annotated, Literal, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
+import polars as pl
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -60,14 +61,30 @@ def _code_lists(value: object) -> object:
     return [_code_map(item) for item in listed] if isinstance(listed, list | tuple) else listed
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """The zones there are; asking the system for them takes as long as reading ten sources."""
+    return frozenset(available_timezones())
+
+
+@cache
 def known_zone(name: str) -> str:
     """The name, when it is one of the time zone database. Raises ValueError with a near one."""
-    if name not in available_timezones():
-        guess = nearest(name, available_timezones())
+    if name not in _zones() or not _polars_knows(name):
+        guess = nearest(name, _zones())
         hint = f"; did you mean '{guess}'?" if guess else ""
         message = f"'{name}' is no time zone of the IANA database{hint}"
         raise ValueError(message)
     return name
+
+
+def _polars_knows(zone: str) -> bool:
+    """Polars has a time zone database of its own."""
+    try:
+        pl.Series([], dtype=pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
 
 
 _WORDS = {"type": "array", "items": {"type": ["string", "number", "boolean"]}}
@@ -239,11 +256,6 @@ class StreamMapping(Strict):
     version: ColumnMapping | None = None
     nulls: Words = ()
     into: tuple[Into, ...]
-
-    @cached_property
-    def zone(self) -> ZoneInfo:
-        """The source's time zone."""
-        return ZoneInfo(self.timezone)
 
     def key_of(self, into: Into) -> tuple[str, ...]:
         """The raw columns that identify a row of the entity."""

@@ -41,7 +41,6 @@ FUNCTIONS: dict[str, str] = {
     "ltrim": "without white space in front",
     "mod": "remainder",
     "nullif": "null where both are equal",
-    "power": "first to the power of the second",
     "regexp_like": "does the pattern (a literal) match",
     "regexp_replace": "first match of the pattern (a literal) replaced",
     "replace": "every occurrence replaced",
@@ -91,7 +90,13 @@ _REFUSED: dict[str, str] = {
     "date_part": "use a step `date_part`",
     "regexp_extract": "use a step `extract`",
 }
-_LITERAL_ARGUMENT: dict[str, int] = {"regexp_like": 1, "regexp_replace": 1, "round": 1}
+_LITERAL_ARGUMENT: dict[str, int] = {
+    "lpad": 1, "regexp_like": 1, "regexp_replace": 1, "round": 1, "rpad": 1, "substr": 2,
+}  # fmt: skip
+"""Arguments that one bad value of a row would end the read by: they are written out."""
+
+_WIDEST = 200  # characters of lpad and rpad
+_MOST_DIGITS = 38
 
 _NODES: tuple[type[exp.Expr], ...] = (
     exp.Add, exp.And, exp.Between, exp.Boolean, exp.Case, exp.Column, exp.DPipe, exp.DataType,
@@ -184,6 +189,15 @@ def compile_sql(text: str, *, explode: str | None = None) -> SqlColumn:
     return checked
 
 
+def is_pattern(text: str) -> bool:
+    """Whether a text is a regular expression of the Rust regex syntax."""
+    try:
+        pl.select(pl.lit("").str.contains(text))
+    except pl.exceptions.PolarsError:
+        return False
+    return True
+
+
 def _parsed(text: str) -> exp.Expr:
     try:
         parsed = sqlglot.parse(text, dialect=_RowSql)
@@ -235,9 +249,17 @@ def _check_function(node: exp.Anonymous, text: str) -> None:
     if name not in FUNCTIONS:
         _refuse(text, name, _suggestion(name))
     place = _LITERAL_ARGUMENT.get(name)
-    given = node.expressions[place : place + 1] if place is not None else []
-    if any(not isinstance(argument, exp.Literal) for argument in given):
-        _refuse(text, name, "its pattern or number has to be written out, not computed")
+    for argument in node.expressions[place : place + 1] if place is not None else []:
+        if not isinstance(argument, exp.Literal):
+            _refuse(text, name, "its pattern or number has to be written out, not computed")
+        _check_literal(name, argument.this, text)
+
+
+def _check_literal(name: str, literal: str, text: str) -> None:
+    if name.startswith("regexp") and not is_pattern(literal):
+        _refuse(text, f"{name} with this pattern", "it is none of the Rust regex syntax")
+    if name in {"lpad", "rpad"} and not (literal.isdigit() and int(literal) <= _WIDEST):
+        _refuse(text, f"{name} to {literal}", f"a width is a number up to {_WIDEST}")
 
 
 def _check_cast(node: exp.Cast, text: str) -> None:
@@ -250,6 +272,17 @@ def _check_cast(node: exp.Cast, text: str) -> None:
         guess = nearest(written, _TYPE_NAMES)
         hint = f"did you mean {guess}? " if guess else ""
         _refuse(text, f"cast to {written}", f"{hint}types are {', '.join(_TYPE_NAMES)}")
+    if TYPES[name] == "DECIMAL":
+        _check_digits(kind, text)
+
+
+def _check_digits(kind: exp.DataType, text: str) -> None:
+    """For polars a decimal type that there can't be is the end of the process."""
+    digits = [part.name for part in kind.expressions]
+    is_right = all(digit.isdigit() for digit in digits) and len(digits) <= 2
+    precision, scale = (int(d) for d in [*digits, "0", "0"][:2]) if is_right else (0, 0)
+    if digits and not (1 <= precision <= _MOST_DIGITS and scale <= precision):
+        _refuse(text, f"cast to {kind.sql().lower()}", "decimal(digits, decimals) has up to 38")
 
 
 def _suggestion(name: str) -> str:
@@ -326,8 +359,3 @@ def _try(checked: SqlColumn) -> None:
         reason = str(error).splitlines()[0]
         message = f"sql '{checked.text}' is not understood: {reason}"
         raise ConfigError(message) from None
-
-
-def function_rows() -> Iterator[tuple[str, str]]:
-    """Name and meaning of every allowed function, for the documentation."""
-    yield from FUNCTIONS.items()

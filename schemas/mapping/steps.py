@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.mapping.formats import time_format, wall_clock
+from schemas.mapping.sql import is_pattern
 
 _SHORT_FORM = {"extract": "pattern", "date_part": "part"}
 
@@ -26,11 +27,9 @@ class _Strict(BaseModel):
 
 
 def _valid_pattern(pattern: str) -> str:
-    try:
-        pl.select(pl.lit("").str.contains(pattern))
-    except pl.exceptions.PolarsError:
+    if not is_pattern(pattern):
         message = "this is no regular expression of the Rust regex syntax"
-        raise ValueError(message) from None
+        raise ValueError(message)
     return pattern
 
 
