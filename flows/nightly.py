@@ -28,12 +28,13 @@ from prefect.tasks import exponential_backoff
 from pydantic import Field
 
 from flows import settings, steps
+from flows.catalog import Catalog, Source
 from flows.faults import cleaned
 from flows.logs import event, receipt_event
 from flows.outcome import FAIL_ABOVE, night_report, night_sentence, night_status
 from flows.progress import LineProgress
 from flows.receipts import NightReport, Receipt, SyncOptions
-from flows.server import ReadProgress, logs_to_run, publish_receipts, require_server
+from flows.server import ReadProgress, logs_to_run, publish_receipts
 from flows.steps import Context, LandResult
 from schemas.errors import ConfigError, LienThongError, TransientSourceError
 
@@ -213,56 +214,6 @@ def sync_source(
     return _ended(report, fail_above=1.0)
 
 
-def night_on_server(*, warehouse: str, sources_dir: Path, fail_above: float) -> NightReport:
-    """Runs the night here, as a flow that the server of `PREFECT_API_URL` shows.
-
-    Raises:
-        LienThongError: The server does not answer.
-    """
-    require_server()
-    state = nightly(
-        warehouse=warehouse, sources_dir=str(sources_dir), fail_above=fail_above, return_state=True
-    )
-    return _report_of(state)
-
-
-def sync_on_server(
-    names: Sequence[str], options: SyncOptions, *, warehouse: str, sources_dir: Path
-) -> list[Receipt]:
-    """Syncs sources here, each as a flow run that the server of `PREFECT_API_URL` shows.
-
-    Args:
-        names: The sources; none means all that aren't retired.
-        options: What to read of them.
-        warehouse: URI of the warehouse.
-        sources_dir: Folder of the sources.
-
-    Raises:
-        ConfigError: One of the names is no source.
-        LienThongError: The server does not answer.
-    """
-    from flows.catalog import load_catalog
-
-    require_server()
-    catalog = load_catalog(sources_dir)
-    for name in names:
-        catalog.source(name)
-    receipts: list[Receipt] = []
-    for name in names or [n for n, source in catalog.sources.items() if not source.retired]:
-        state = sync_source(
-            source=name,
-            stream=options.stream,
-            full=options.full,
-            limit=options.limit,
-            accept_deletes=options.accept_deletes,
-            warehouse=warehouse,
-            sources_dir=str(sources_dir),
-            return_state=True,
-        )
-        receipts += _report_of(state).receipts
-    return receipts
-
-
 def _place(warehouse: str | None, sources_dir: str | None) -> Place:
     return Place(
         warehouse=settings.warehouse_uri(warehouse),
@@ -302,17 +253,31 @@ def _chosen(
     """The streams to read, and a failed receipt for each source whose YAML is wrong."""
     if source is not None:
         chosen = context.catalog.source(source)
-        if chosen.retired:
-            message = f"{source} is retired: its rows stay, nothing is read of it"
-            raise ConfigError(message)
-        streams = [chosen.stream(only).name] if only else list(chosen.streams)
-        return [(source, stream) for stream in streams], []
-    broken = [
-        steps.failed_receipt(name, "", place.sync_id, error, 0.0)
-        for name, error in context.catalog.broken.items()
-    ]
+        require_active(chosen)
+        names = [chosen.stream(only).name] if only else list(chosen.streams)
+        return [(source, name) for name in names], []
     every = context.catalog.sources.items()
-    return [(n, stream) for n, one in every if not one.retired for stream in one.streams], broken
+    streams = [(name, stream) for name, one in every if not one.retired for stream in one.streams]
+    return streams, broken_yaml(context.catalog, place.sync_id)
+
+
+def broken_yaml(catalog: Catalog, sync_id: str) -> list[Receipt]:
+    """A failed receipt for each source whose YAML is wrong."""
+    return [
+        steps.failed_receipt(name, "", sync_id, error, 0.0)
+        for name, error in catalog.broken.items()
+    ]
+
+
+def require_active(source: Source) -> None:
+    """Refuses a retired source.
+
+    Raises:
+        ConfigError: It is retired.
+    """
+    if source.retired:
+        message = f"{source.name} is retired: its rows stay, nothing is read of it"
+        raise ConfigError(message)
 
 
 def _read_all(
@@ -342,7 +307,7 @@ def _read_all(
         source, stream = futures[future]
         seconds = time.monotonic() - started
         failed.append(
-            steps.failed_receipt(source, stream, place.sync_id, _problem(result), seconds)
+            steps.failed_receipt(source, stream, place.sync_id, problem_of(result), seconds)
         )
     return lands, failed
 
@@ -369,7 +334,7 @@ def _integrated(place: Place, entity: str, lands: Sequence[LandResult]) -> list[
         return [receipt for land in lands for receipt in _integrated(place, entity, [land])]
     event("integration failed", entity=entity, sync_id=place.sync_id)
     seconds = time.monotonic() - started
-    problem = _problem(result)
+    problem = problem_of(result)
     return [
         steps.failed_receipt(land.source, land.stream, place.sync_id, problem, seconds)
         for land in lands
@@ -384,21 +349,7 @@ def _ended(report: NightReport, *, fail_above: float) -> State[NightReport]:
     return Completed(message=sentence, data=report)
 
 
-def _report_of(state: State[Any]) -> NightReport:
-    """The report out of a flow's final state.
-
-    Raises:
-        LienThongError: The flow ended before it had one; the error that ended it.
-    """
-    result: object = state.result(raise_on_failure=False)
-    if isinstance(result, RunFailed):
-        return result.report
-    if isinstance(result, NightReport):
-        return result
-    raise _problem(result)
-
-
-def _problem(result: object) -> LienThongError:
+def problem_of(result: object) -> LienThongError:
     """What a task or flow that ended without a result ended with instead."""
     if isinstance(result, BaseException):
         return cleaned(result)

@@ -30,10 +30,12 @@ class Column:
     Attributes:
         title: Its heading.
         is_optional: The column is left out where no row has anything but nothing or zero in it.
+        is_number: Its cells stand to the right also where they are text already.
     """
 
     title: str
     is_optional: bool = False
+    is_number: bool = False
 
 
 def print_json(document: object) -> None:
@@ -66,7 +68,10 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> No
     ]
     titles = [columns[index].title for index in kept]
     texts = [[cell_text(row[index]) for index in kept] for row in rows]
-    right = [bool(rows) and all(_is_number(row[index]) for row in rows) for index in kept]
+    right = [
+        columns[index].is_number or (bool(rows) and all(_is_number(row[index]) for row in rows))
+        for index in kept
+    ]
     if sys.stdout.isatty():
         _print_ruled(titles, texts, right=right)
     else:
@@ -96,6 +101,13 @@ def cell_text(value: Cell) -> str:
             return f"{value:,.1f}"
         case _:
             return safe(value)
+
+
+def minute(time: str | None) -> str | None:
+    """`2026-11-24T18:00:07.1+00:00` as `2026-11-24 18:00Z`; anything else as it is."""
+    if time is None or len(time) < 16 or time[10] != "T":
+        return time
+    return f"{time[:10]} {time[11:16]}Z"
 
 
 def safe(text: str) -> str:

@@ -28,6 +28,7 @@ from flows.settings import (
     DEFAULT_WAREHOUSE,
     SOURCES_VARIABLE,
     WAREHOUSE_VARIABLE,
+    warehouse_uri,
 )
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
@@ -195,7 +196,8 @@ def main(
     usual: logs.Level = "off" if sys.stderr.isatty() else "error" if quiet else "info"
     logs.configure(level=log_level or usual, form=log_format)
     logging.captureWarnings(True)
-    context.obj = Settings(warehouse=warehouse, sources=sources_dir, debug=debug, quiet=quiet)
+    context.obj = Settings(
+        warehouse=warehouse_uri(warehouse), sources=sources_dir, debug=debug, quiet=quiet)
 
 
 for _verbs in SECTIONS.values():

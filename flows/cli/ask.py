@@ -114,9 +114,11 @@ def show_answer(answer: pa.Table) -> None:
 
     def cell(value: object) -> Cell:
         match value:
-            case None | str() | bool() | int():
+            case None | str():
                 return value
-            case float():
+            case bool():
+                return "true" if value else "false"
+            case int() | float():  # as they are: 2026 may be a year
                 return repr(value)
             case list() | dict():
                 return json.dumps(value, ensure_ascii=False, default=scalar_text)
@@ -125,11 +127,19 @@ def show_answer(answer: pa.Table) -> None:
 
     columns = [column.to_pylist() for column in answer.slice(0, SHOWN_ROWS).columns]
     rows = [[cell(value) for value in row] for row in zip(*columns, strict=True)]
-    print_table([Column(name) for name in answer.column_names], rows)
+    print_table([_column(field) for field in answer.schema], rows)
     if answer.num_rows > SHOWN_ROWS:
         note(f"The first {SHOWN_ROWS:,} of {answer.num_rows:,} rows; --output FILE takes all.")
     else:
-        note(f"{answer.num_rows:,} rows")
+        note("1 row" if answer.num_rows == 1 else f"{answer.num_rows:,} rows")
+
+
+def _column(field: pa.Field) -> Column:
+    import pyarrow as pa
+
+    kind = field.type
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return Column(field.name, is_number=number)
 
 
 @click.command()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from flows.cli.common import Settings, existing, json_option, pass_settings
-from flows.output import Column, print_json, print_table, say
+from flows.output import Column, minute, print_json, print_table, say
 from flows.receipts import QuarantinedRow, QuarantineLine
 
 
@@ -74,7 +74,8 @@ def show_lines(lines: Sequence[QuarantineLine]) -> None:
     print_table(
         [Column(title) for title in titles],
         [
-            (one.source, one.stream, one.entity or "(unreadable)", one.rule, one.rows, one.oldest)
+            (one.source, one.stream, one.entity or "(unreadable)", one.rule, one.rows,
+             minute(one.oldest))
             for one in lines
         ],
     )

@@ -97,7 +97,7 @@ def on_a_server() -> bool:
 
 def _sync(settings: Settings, *, names: Sequence[str], options: SyncOptions) -> list[Receipt]:
     if on_a_server():
-        from flows.nightly import sync_on_server
+        from flows.serving import sync_on_server
 
         return sync_on_server(
             names, options, warehouse=settings.warehouse, sources_dir=settings.sources
@@ -114,7 +114,7 @@ def _sync(settings: Settings, *, names: Sequence[str], options: SyncOptions) -> 
 
 def _nightly(settings: Settings, *, fail_above: float) -> NightReport:
     if on_a_server():
-        from flows.nightly import night_on_server
+        from flows.serving import night_on_server
 
         return night_on_server(
             warehouse=settings.warehouse, sources_dir=settings.sources, fail_above=fail_above
@@ -137,7 +137,7 @@ def show_receipts(receipts: Sequence[Receipt]) -> None:
     always = ("source", "stream", "entity", "status", "read", "landed")
     terms = (
         "same", "unreadable", "inserted", "updated", "unchanged", "superseded", "folded",
-        "quarantined", "gone", "warned",
+        "quarantined", "gone", "warned", "no cursor", "in the future",
     )
     columns = [Column(title) for title in always] + [Column(term, True) for term in terms]
     print_table([*columns, Column("seconds")], [_cells(one) for one in receipts])
@@ -153,7 +153,8 @@ def _cells(one: Receipt) -> tuple[str | int | float | None, ...]:
     return (
         one.source, one.stream, one.entity, one.status, one.read, one.landed, one.same,
         one.unreadable, one.inserted, one.updated, one.unchanged, one.superseded, one.folded,
-        one.quarantined, one.tombstoned, sum(one.warnings.values()), one.seconds,
+        one.quarantined, one.tombstoned, sum(one.warnings.values()), one.null_cursor,
+        one.future_cursor, one.seconds,
     )
 
 

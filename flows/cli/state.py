@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from flows.cli.common import Settings, existing, json_option, leave, pass_settings
-from flows.output import Column, note, print_json, print_table, say
+from flows.output import Column, minute, note, print_json, print_table, say
 from flows.receipts import RunStatus, StreamStatus
 
 
@@ -47,7 +47,7 @@ def show_status(lines: Sequence[StreamStatus]) -> None:
         [
             (
                 line.source, line.stream, line.last_status or "never ran",
-                _minute(line.last_good_sync), _minute(line.fresh_to),
+                minute(line.last_good_sync), minute(line.fresh_to),
                 ", ".join(f"{entity} {rows:,}" for entity, rows in line.rows.items()),
                 line.quarantined,
             )
@@ -61,9 +61,3 @@ def show_status(lines: Sequence[StreamStatus]) -> None:
         for low, high in line.gaps:
             note(f"{where}: not read between {low} and {high}; the next sync fills it")
 
-
-def _minute(time: str | None) -> str | None:
-    """`2026-11-24T18:00:07.1+00:00` as `2026-11-24 18:00Z`; anything else as it is."""
-    if time is None or len(time) < 16 or time[10] != "T":
-        return time
-    return f"{time[:10]} {time[11:16]}Z"

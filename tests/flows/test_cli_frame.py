@@ -168,6 +168,14 @@ def test_debug_shows_the_way_through_our_code() -> None:
     assert "site-packages" not in done.stderr
 
 
+def test_a_password_in_the_uri_of_the_warehouse_is_refused_and_not_repeated() -> None:
+    done = CliRunner().invoke(main, ["--warehouse", f"s3://key:{SECRET}@bucket/x", "sources"])
+    assert done.exit_code == 2
+    assert "AWS_SECRET_ACCESS_KEY" in done.stderr
+    assert SECRET not in done.output
+    assert CliRunner().invoke(main, ["--warehouse", "data/a@b", "schema", "payment"]).exit_code == 0
+
+
 def test_a_cleaned_error_keeps_its_family_and_loses_its_chain() -> None:
     clean = faults.cleaned(chained())
     assert type(clean) is SourceError
