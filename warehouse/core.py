@@ -186,7 +186,7 @@ class Integration:
             old = writes.filter("_is_known")["_old_month"].unique().to_list()
             core.merge(
                 as_table(operations, schema.append(_OPERATION)),
-                on="target._source = source._source AND target._key = source._key AND {_in(old)}",
+                on=f"target._source = source._source AND target._key = source._key AND {_in(old)}",
                 clauses={PUT: schema.names, MARK: _MARKED, BUMP: _BUMPED},
                 insert=PUT,
                 txns=txns,

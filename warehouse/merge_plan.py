@@ -14,6 +14,7 @@ repeated on their lines: `many`) the plan is given the whole landing history of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,7 +114,7 @@ def plan_merge(
     state = state.join(known, on=KEY, how="left").with_columns(
         pl.col("old_version").is_not_null().alias("is_known")
     )
-    state = _kept_deletion_time(state)
+    state = state.with_columns(pl.col("_is_stale").fill_null(value=False))
     batch = candidates.filter(pl.col("_in_batch"), ~pl.col("_tombstone"))
     return MergePlan(
         writes=_writes(state),
@@ -178,65 +179,72 @@ def _winners(pool: pl.DataFrame) -> pl.DataFrame:
 
 
 def _life_of_same(pool: pl.DataFrame) -> pl.DataFrame:
-    """Deleted and stale of keys that are their own lines: the newest copy says both."""
-    return (
-        pool.sort(ORDER)
-        .group_by(KEY)
-        .last()
-        .select(
-            *KEY,
-            pl.when("_tombstone").then(pl.col("_read_at")).alias("_deleted_at"),
-            (~pl.col("_accepted") & ~pl.col("_tombstone")).alias("_is_stale"),
-        )
+    """Deleted and stale of keys that are their own lines: the newest copy says both.
+
+    A key is gone since the first read that missed it after its last living copy.
+    """
+    ranked = _ranked(pool, KEY)
+    living = pl.when(~pl.col("_tombstone")).then(pl.col("rank")).max()
+    after_living = pl.col("rank") > living.fill_null(-1)
+    return ranked.group_by(KEY).agg(
+        pl.col("_read_at").filter(after_living).min().alias("_deleted_at"),
+        (~pl.col("_accepted") & ~pl.col("_tombstone")).last().alias("_is_stale"),
     )
 
 
 def _life_of_many(pool: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """Deleted and stale of keys that their lines derive."""
+    """Deleted and stale of keys that their lines derive.
+
+    A line has left a key with the first read after the last copy that derives it (a copy whose list
+    can't be read proves nothing); the key is gone when its last line has left.
+    """
     line = ["_source", "_stream", "_landing_key"]
-    newest = lines.sort(ORDER).group_by(line).last()
-    derives = pool.join(
-        newest.select(
-            *line,
-            *(pl.col(c).alias(f"newest{c}") for c in ORDER),
-            pl.col("_tombstone").alias("line_gone"),
-            pl.col("_is_unknown").alias("line_unknown"),
-            pl.col("_read_at").alias("line_read_at"),
-        ),
-        on=line,
-        how="inner",
-        nulls_equal=True,
+    ranked = _ranked(lines, line)
+    newest = ranked.group_by(line).last().select(
+        *line, pl.col("rank").alias("newest"), pl.col("_tombstone").alias("line_gone"),
+        pl.col("_is_unknown").alias("line_unknown"),
+    )  # fmt: skip
+    derives = (
+        pool.join(ranked.select(*line, *ORDER, "rank"), on=[*line, *ORDER], nulls_equal=True)
+        .sort(ORDER)
+        .join(newest, on=line, nulls_equal=True, maintain_order="left")
     )
-    is_newest = pl.all_horizontal(pl.col(c) == pl.col(f"newest{c}") for c in ORDER)
+    stands = ~pl.col("line_gone") & (pl.col("rank") == pl.col("newest"))
     unknown = ~pl.col("line_gone") & pl.col("line_unknown")
-    stands = ~pl.col("line_gone") & is_newest
-    per_key = (
-        derives.sort(ORDER)
-        .group_by(KEY)
-        .agg(
-            (stands | unknown).any().alias("alive"),
-            pl.col("line_read_at").max().alias("gone_at"),
-            unknown.any().alias("unknown"),
-            (~pl.col("_accepted")).filter(stands).last().alias("newest_rejected"),
-        )
+    life = derives.group_by(KEY).agg(
+        (stands | unknown).any().alias("alive"),
+        unknown.any().alias("unknown"),
+        (~pl.col("_accepted")).filter(stands).last().alias("newest_rejected"),
     )
-    return per_key.select(
+    stale = pl.col("unknown") | pl.col("newest_rejected").fill_null(value=False)
+    return life.join(_left_at(derives, ranked, line), on=KEY, how="left").select(
         *KEY,
-        pl.when(~pl.col("alive")).then(pl.col("gone_at")).alias("_deleted_at"),
-        (
-            pl.col("alive") & (pl.col("unknown") | pl.col("newest_rejected").fill_null(value=False))
-        ).alias("_is_stale"),
+        pl.when(~pl.col("alive")).then(pl.col("left_at")).alias("_deleted_at"),
+        (pl.col("alive") & stale).alias("_is_stale"),
     )
 
 
-def _kept_deletion_time(state: pl.DataFrame) -> pl.DataFrame:
-    """A key that was gone before keeps the time it was first seen to be gone."""
-    return state.with_columns(
-        pl.when(pl.col("_deleted_at").is_not_null())
-        .then(pl.coalesce("old_deleted_at", "_deleted_at"))
-        .alias("_deleted_at"),
-        pl.col("_is_stale").fill_null(value=False),
+def _left_at(derives: pl.DataFrame, ranked: pl.DataFrame, line: list[str]) -> pl.DataFrame:
+    """Per key the read in which the last of its lines was seen to have left it."""
+    telling = ranked.filter(pl.col("_tombstone") | ~pl.col("_is_unknown"))
+    return (
+        derives.group_by("_key", *line)
+        .agg(
+            pl.col("rank").filter(~pl.col("_tombstone")).max().fill_null(-1).alias("last_rank"),
+        )
+        .join(telling.select(*line, "rank", "_read_at"), on=line, nulls_equal=True)
+        .filter(pl.col("rank") > pl.col("last_rank"))
+        .group_by("_key", *line)
+        .agg(pl.col("_read_at").min())
+        .group_by(KEY)
+        .agg(pl.col("_read_at").max().alias("left_at"))
     )
+
+
+def _ranked(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Rows in their order, each with its place among the copies of `by`."""
+    ordered = rows.sort(ORDER)
+    return ordered.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(by).alias("rank"))
 
 
 def _writes(state: pl.DataFrame) -> pl.DataFrame:

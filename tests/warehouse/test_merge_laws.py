@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -52,7 +52,7 @@ class State:
 
     order: tuple[int, int, int]
     value: str
-    is_deleted: bool
+    deleted_at: datetime | None
     is_stale: bool
 
 
@@ -123,10 +123,21 @@ def oracle(rows: list[Landed]) -> dict[str, State]:
         core[key] = State(
             order=winner.order,
             value=winner.value,
-            is_deleted=last is None,
+            deleted_at=left_at(rows, key) if last is None else None,
             is_stale=last is not None and not last.is_accepted,
         )
     return core
+
+
+def left_at(rows: list[Landed], key: str) -> datetime:
+    """When the last line of a key was seen to have left it."""
+    moments = []
+    for line in {r.line for r in rows if r.key == key}:
+        copies = [r for r in rows if r.line == line]
+        living = [r.order for r in copies if r.key == key and not r.is_tombstone]
+        after = [r.read_at for r in copies if not living or r.order > max(living)]
+        moments.append(min(after))
+    return max(moments)
 
 
 def candidates(rows: list[Landed], batch: set[int], *, folds: bool) -> pl.DataFrame:
@@ -185,7 +196,7 @@ class Core:
             key: State(
                 order=tuple(row[c] for c in ORDER),  # type: ignore[arg-type]
                 value=str(row["_row_hash"]),
-                is_deleted=row["_deleted_at"] is not None,
+                deleted_at=row["_deleted_at"],  # type: ignore[arg-type]
                 is_stale=bool(row["_is_stale"]),
             )
             for key, row in self.rows.items()
@@ -270,16 +281,15 @@ def test_the_same_rows_under_a_new_landing_version_change_nothing(rows: list[Lan
     integrate_same(core, rows, set(versions_of(rows)), set())
     before = core.states()
     again = max(versions_of(rows)) + 1
-    copies = [
-        Landed(again, i, r.line, r.key, r.version, r.value, r.is_accepted, r.is_tombstone)
-        for i, r in enumerate(rows, start=1)
-    ]
+    standing = [max((r for r in rows if r.line == line), key=lambda r: r.order) for line in "abcd"
+                if any(r.line == line for r in rows)]  # fmt: skip
+    copies = [replace(r, landing_version=again, row=i) for i, r in enumerate(standing, start=1)]
     core.operations.clear()
     plan = integrate_same(core, [*rows, *copies], {again}, set(versions_of(rows)))
     after = core.states()
     assert set(core.operations) <= {BUMP}
-    assert {k: (s.value, s.is_deleted, s.is_stale) for k, s in after.items()} == {
-        k: (s.value, s.is_deleted, s.is_stale) for k, s in before.items()
+    assert {k: (s.value, s.deleted_at, s.is_stale) for k, s in after.items()} == {
+        k: (s.value, s.deleted_at, s.is_stale) for k, s in before.items()
     }
     assert not plan.tombstoned["rows"].sum()
     assert set(plan.fates["fate"]) <= {"unchanged", "superseded", "quarantined"}
@@ -305,7 +315,7 @@ def test_parents_and_children_are_what_their_lines_say(rows: list[Landed], folds
         assert_conserved(plan, rows, {version})
         until = [r for r in rows if r.landing_version <= version]
         assert core.states() == oracle(until)
-        if any(s.is_deleted for s in core.states().values()):
+        if any(s.deleted_at for s in core.states().values()):
             event("a key lost its last line")
 
 
@@ -350,7 +360,7 @@ def test_children_of_a_list_that_cannot_be_read_become_stale_not_dead() -> None:
     core.apply(plan_merge(candidates(rows, {1}, folds=False), core.existing(),
                           lines=unread.head(1)))  # fmt: skip
     core.apply(plan_merge(candidates(rows, {2}, folds=False), core.existing(), lines=unread))
-    assert core.states()["P"] == State((1, 1, 1), "x", is_deleted=False, is_stale=True)
+    assert core.states()["P"] == State((1, 1, 1), "x", deleted_at=None, is_stale=True)
 
 
 def test_a_row_without_a_key_is_counted_as_quarantined() -> None:
