@@ -217,9 +217,9 @@ def test_ctrl_c_ends_with_130_and_a_sentence() -> None:
 
 
 STUBBORN = INTERRUPTIBLE.replace(
-    "    threading.Event().wait(60)",
-    "    try:\n        threading.Event().wait(60)\n    finally:\n"
-    "        print('still here', flush=True)\n        threading.Event().wait(60)",
+    '    print("waiting", flush=True)\n    threading.Event().wait(60)\n',
+    '    try:\n        print("waiting", flush=True)\n        threading.Event().wait(60)\n'
+    '    finally:\n        print("still here", flush=True)\n        threading.Event().wait(60)\n',
 )
 
 
