@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,12 +29,14 @@ class Context:
         store: The warehouse; None where a command needs none (`check`).
         progress: Told how far a stream is; None shows nothing.
         clock: The time now, UTC.
+        stop: Set when a person interrupts: reads under way end at their next batch.
     """
 
     catalog: Catalog
     store: Warehouse | None
     progress: Progress | None = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    stop: threading.Event = field(default_factory=threading.Event)
 
     @property
     def warehouse(self) -> Warehouse:

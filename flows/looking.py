@@ -23,12 +23,11 @@ from flows.receipts import (
     StreamStatus,
 )
 from schemas.entities import ENTITIES
-from schemas.entities import entity as entity_of
 from schemas.errors import SourceError
-from schemas.mapping import DeriveContext, Into, derive, unknown_codes
+from schemas.mapping import DeriveContext, derive, personal_columns, unknown_codes
 from warehouse.landing_schema import landing_schema
 from warehouse.landing_stamp import ReadStamp, stamp
-from warehouse.quarantine import UNSPLIT, summary
+from warehouse.quarantine import summary
 from warehouse.state import shown_cursor
 
 MASK = "***"
@@ -253,13 +252,14 @@ def _shown(context: Context, rows: pl.DataFrame) -> list[QuarantinedRow]:
         wanted = rows.select(place).unique().lazy()
         found = landing.scan().join(wanted, on=place, how="semi").collect()
         values = {(r["_landing_version"], r["_row"]): r for r in found.iter_rows(named=True)}
-    open_columns = _open_columns(context, source, stream)
+    known = _stream(context, source, stream)
+    open_columns = _open_columns(known)
     return [
         QuarantinedRow(
             source=source,
             stream=stream,
             entity=row["entity"],
-            key=row["_key"] if _key_is_open(context, source, stream, row["entity"]) else MASK,
+            key=row["_key"] if known else MASK,
             rules=tuple(row["rules"]),
             landing_version=row["_landing_version"],
             row=row["_row"],
@@ -280,50 +280,16 @@ def _values(row: dict[str, Any], open_columns: set[str]) -> dict[str, str | None
     }
 
 
-def _open_columns(context: Context, source: str, stream: str) -> set[str]:
+def _open_columns(known: Stream | None) -> set[str]:
     """Columns that today's YAML maps, and maps only where nobody is identified.
 
     A column that the YAML doesn't name any more stays masked: nobody says what it holds.
     """
-    known = _stream(context, source, stream)
     if known is None:
         return set()
-    personal = {c for into in known.mapping.into for c in personal_columns(into)}
-    return set(known.spec.columns) - personal
-
-
-def _key_is_open(context: Context, source: str, stream: str, entity: str) -> bool:
-    known = _stream(context, source, stream)
-    if known is None or entity == UNSPLIT:
-        return known is not None
-    return entity not in known.entities or not is_personal_key(known, entity)
+    return set(known.spec.columns) - personal_columns(known.mapping)
 
 
 def _stream(context: Context, source: str, stream: str) -> Stream | None:
     found = context.catalog.sources.get(source)
     return None if found is None else found.streams.get(stream)
-
-
-def personal_columns(into: Into) -> set[str]:
-    """The source columns that feed a personal column of the entity; lists with such a child too."""
-    entity = entity_of(into.entity)
-    explode = into.explode.column if into.explode else None
-    columns: set[str] = set()
-    for name, mapping in into.columns.items():
-        if entity.field(name).personal:
-            for raw in mapping.raw_columns(explode):
-                is_child = explode is not None and raw.startswith(f"{explode}.")
-                columns.add(str(explode) if is_child else raw)
-    return columns
-
-
-def is_personal_key(stream: Stream, entity: str) -> bool:
-    """Whether the key of an entity holds what identifies a person."""
-    personal = {c for into in stream.mapping.into for c in personal_columns(into)}
-    keys = {
-        column
-        for into in stream.mapping.into
-        if into.entity == entity
-        for column in stream.mapping.key_of(into)
-    }
-    return bool(keys & personal)

@@ -22,6 +22,7 @@ from connectors.protocol import (
 from flows.catalog import Stream
 from flows.context import Context
 from flows.receipts import RunStatus, SyncOptions
+from schemas.errors import LienThongError
 from warehouse.delta import retried
 from warehouse.landing import Landing, LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
@@ -165,6 +166,8 @@ class _Reading:
     def _told(self, read: _PeekedRead) -> Iterator[pa.RecordBatch]:
         rows, told = 0, 0.0
         for batch in read.batches():
+            if self._context.stop.is_set():
+                raise LienThongError("interrupted: run the same command again to go on")
             rows += batch.num_rows
             if time.monotonic() - told >= _TELL_EVERY:
                 told = time.monotonic()

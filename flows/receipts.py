@@ -220,7 +220,7 @@ class AuditFinding:
     entity: str
     kind: str  # missing_in_core, not_in_landing, wrong_version, duplicate_key, values_differ, ...
     rows: int
-    examples: tuple[str, ...] = ()  # at most five `_key`s, masked where the key is personal
+    examples: tuple[str, ...] = ()  # at most five `_key`s (no key is personal)
 
 
 @dataclass(frozen=True, kw_only=True)

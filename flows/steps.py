@@ -72,7 +72,6 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
     sync_id = new_sync_id()
     receipts = _broken_yaml(context, sync_id) if not source_names else []
     wanted = _streams(context, source_names, options)
-    lands: list[LandResult] = []
 
     def read(place: tuple[str, str]) -> LandResult | Receipt:
         return _attempt(
@@ -82,11 +81,14 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
         )
 
     with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="read") as pool:
-        for result in pool.map(read, wanted):
-            if isinstance(result, Receipt):
-                receipts.append(result)
-            else:
-                lands.append(result)
+        try:
+            results = list(pool.map(read, wanted))
+        except KeyboardInterrupt:
+            context.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    receipts += [result for result in results if isinstance(result, Receipt)]
+    lands = [result for result in results if isinstance(result, LandResult)]
     for entity, chosen in _by_entity(context, lands).items():
         receipts += _integrated(context, entity, chosen, sync_id)
     ordered = sorted(receipts, key=lambda r: (r.source, r.stream, r.entity or ""))

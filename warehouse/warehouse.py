@@ -131,7 +131,10 @@ def check_format(uri: str) -> None:
 
     Analysts may not read `restricted/`: where the mark can't be seen, nothing is said.
     """
-    meta = Table.open(f"{uri.rstrip('/')}/restricted/warehouse")
+    try:
+        meta = Table.open(f"{uri.rstrip('/')}/restricted/warehouse")
+    except WarehouseError:
+        return
     if meta is not None and meta.files:
         _founding_row(uri, meta)
 

@@ -10,6 +10,7 @@ from schemas.mapping.models import (
     StreamMapping,
     source_columns,
 )
+from schemas.mapping.privacy import personal_columns
 from schemas.mapping.versions import row_orders
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Into",
     "StreamMapping",
     "derive",
+    "personal_columns",
     "row_orders",
     "source_columns",
     "unknown_codes",

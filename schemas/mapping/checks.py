@@ -26,6 +26,7 @@ from schemas.mapping.numbers import (
     read_integers,
     read_money,
 )
+from schemas.mapping.privacy import open_uses
 from schemas.mapping.times import read_times
 from schemas.names import nearest
 from schemas.rows import LANDING
@@ -66,7 +67,15 @@ class Flaw:
 
 
 def flaws(mapping: StreamMapping) -> Iterator[Flaw]:
-    """Everything in a stream's mapping that makes no sense, in the order of the YAML."""
+    """Everything in a stream's mapping that makes no sense, in the order of the YAML.
+
+    Whether it shows persons is looked at once all else makes sense.
+    """
+    senseless = list(_senseless(mapping))
+    yield from senseless or _shown_persons(mapping)
+
+
+def _senseless(mapping: StreamMapping) -> Iterator[Flaw]:
     yield from _reserved(mapping)
     if mapping.currency not in code_lists()["currency"].good:
         yield _unknown(("currency",), "currency", mapping.currency, code_lists()["currency"].good)
@@ -87,6 +96,18 @@ def flaws(mapping: StreamMapping) -> Iterator[Flaw]:
             )  # fmt: skip
         seen[into.entity] = number
         yield from _into_flaws(into, mapping, path)
+
+
+def _shown_persons(mapping: StreamMapping) -> Iterator[Flaw]:
+    """A column that identifies a person may feed personal columns only: they are pseudonymised."""
+    for number, into in enumerate(mapping.into):
+        for where, name in open_uses(mapping, into):
+            path: Path = ("into", number, *(() if where == "key" else ("columns",)), where)
+            yield Flaw(
+                path=path, what=f"'{name}' identifies a person, and core would show it",
+                found=f"it feeds a personal column, and {where} too",
+                expected="another column here, or only the personal one",
+            )  # fmt: skip
 
 
 def _unknown(path: Path, kind: str, name: str, valid: Iterable[str]) -> Flaw:
@@ -146,6 +167,11 @@ def _into_flaws(into: Into, mapping: StreamMapping, path: Path) -> Iterator[Flaw
         )  # fmt: skip
     if into.explode is not None:
         yield from _child_flaws(into, path)
+        if into.key is not None and not set(mapping.key) <= set(into.key):
+            yield Flaw(
+                path=(*path, "key"), what="a child's key without its parent's",
+                found=", ".join(into.key), expected=", ".join([*mapping.key, *into.key]),
+            )  # fmt: skip
     for name, column in into.columns.items():
         where = (*path, "columns", name)
         if name not in entity.columns:
