@@ -75,6 +75,7 @@ def read_and_land(
     source = context.catalog.source(source_name)
     stream = source.stream(stream_name)
     started = time.monotonic()
+    context.tell(source_name, stream_name, "connecting", 0)
     with closing(source.connect()) as connector:
         reading = _Reading(context, source_name, stream, connector, options, sync_id)
         # Another run that lands rows of the stream meanwhile makes this one read again.
@@ -146,7 +147,8 @@ class _Reading:
         return self._spec.cursor.column, self._low
 
     def _known_files(self, state: StreamState) -> frozenset[str]:
-        if self._options.full:
+        """Files not to read again; all are read while deletes wait to be believed."""
+        if self._options.full or self._options.accept_deletes or state.pending_deletes:
             return frozenset()
         return frozenset(file.hash for file in state.files.values())
 
@@ -161,7 +163,7 @@ class _Reading:
 
     def _skipped_files(self, read: _PeekedRead, state: StreamState) -> bool:
         """Whether files that are landed already may be left out of this read."""
-        return bool(state.files) and (self._spec.mode == "increment" or read.is_unchanged(state))
+        return bool(self._known_files(state)) and (self._spec.mode == "increment" or read.is_unchanged(state))
 
     def _told(self, read: _PeekedRead) -> Iterator[pa.RecordBatch]:
         rows, told = 0, 0.0

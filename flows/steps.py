@@ -22,6 +22,7 @@ from flows.looking import (
     quarantine_show,
     status,
 )
+from flows.outcome import night_report
 from flows.reading import LandResult, read_and_land
 from flows.receipts import NightReport, Receipt, SyncOptions
 from flows.repairing import audit, rebuild
@@ -100,15 +101,8 @@ def nightly(context: Context) -> NightReport:
     """The whole night: every source that isn't retired, one merge per entity."""
     started = time.monotonic()
     receipts = sync(context, [], SyncOptions())
-    failed = {r.source for r in receipts if r.status == "failed"}
-    waiting = {r.source for r in receipts if r.status == "degraded"}
-    return NightReport(
-        sync_id=receipts[0].sync_id if receipts else new_sync_id(),
-        receipts=tuple(receipts),
-        broken=tuple(sorted(failed)),
-        waiting=tuple(sorted(waiting - failed)),
-        seconds=round(time.monotonic() - started, 3),
-    )
+    sync_id = receipts[0].sync_id if receipts else new_sync_id()
+    return night_report(sync_id, receipts, seconds=round(time.monotonic() - started, 3))
 
 
 def failed_receipt(
