@@ -163,7 +163,8 @@ class _Reading:
 
     def _skipped_files(self, read: _PeekedRead, state: StreamState) -> bool:
         """Whether files that are landed already may be left out of this read."""
-        return bool(self._known_files(state)) and (self._spec.mode == "increment" or read.is_unchanged(state))
+        is_partial = self._spec.mode == "increment" or read.is_unchanged(state)
+        return is_partial and bool(self._known_files(state))
 
     def _told(self, read: _PeekedRead) -> Iterator[pa.RecordBatch]:
         rows, told = 0, 0.0
