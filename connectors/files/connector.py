@@ -9,9 +9,9 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from connectors.files.delimited import DelimitedReader
 from connectors.files.folder import find
-from connectors.files.text import TextFile, scan
+from connectors.files.formats.delimited import DelimitedReader
+from connectors.files.source_file import SourceFile, local_file
 from connectors.protocol import CursorValue, FileRead, Found, ReadRequest, ReadSummary, StreamSpec
 from connectors.registry import FilesStream
 from schemas.errors import ConfigError, SourceError
@@ -50,10 +50,7 @@ class FilesConnector:
             wanted = " or ".join(options.patterns)
             message = f"{where}: no file {wanted} in {self._folder.name!r}; was it delivered?"
             raise SourceError(message)
-        files = [
-            scan(self._folder / name, name, encoding=options.encoding, where=where)
-            for name in names
-        ]
+        files = [local_file(self._folder / name, name, where=where) for name in names]
         return FilesRead(spec, request, files=files, where=where)
 
     def keys(
@@ -73,7 +70,7 @@ class FilesRead:
     """A `Read` over a set of files, in the order of their names."""
 
     def __init__(
-        self, spec: StreamSpec, request: ReadRequest, *, files: Sequence[TextFile], where: str
+        self, spec: StreamSpec, request: ReadRequest, *, files: Sequence[SourceFile], where: str
     ) -> None:
         self.summary = ReadSummary()
         self._request = request
@@ -119,7 +116,7 @@ class FilesRead:
             self.summary.files.append(seen)
         self.summary.is_complete = True
 
-    def _of_one(self, file: TextFile, reader: DelimitedReader) -> Iterator[pa.RecordBatch]:
+    def _of_one(self, file: SourceFile, reader: DelimitedReader) -> Iterator[pa.RecordBatch]:
         most = self._request.batch_rows
         for batch in reader.batches():
             rows = batch.num_rows

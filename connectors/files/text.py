@@ -1,4 +1,4 @@
-"""From the bytes of a file to UTF-8: its hash, its encoding, its text in bounded chunks.
+"""From the bytes of a file to UTF-8: its encoding, its text in bounded chunks.
 
 What can't be decoded is never replaced in silence: in a file of UTF-8 the bytes stay as they are,
 in any other encoding they become lone surrogates (U+DC00 + byte). Neither is valid UTF-8, so the
@@ -8,18 +8,16 @@ reader finds the records they stand in.
 from __future__ import annotations
 
 import codecs
-import hashlib
-import os
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from connectors.files.folder import os_error
-from schemas.errors import SourceError, TransientSourceError
+from connectors.files.source_file import SourceFile
+from schemas.errors import SourceError
 
 CHUNK_BYTES = 8 * 1024 * 1024
 RAW_BYTES = 2048
@@ -47,53 +45,35 @@ codecs.register_error("lienthong-keep", _keep_undecoded)
 
 @dataclass(frozen=True, kw_only=True)
 class TextFile:
-    """One file as it was when it was scanned.
+    """The text of one file.
 
     Attributes:
-        path: Where it lies.
-        name: Path below the source's folder.
-        hash: sha256 of its bytes, hex.
-        size: In bytes.
-        modified: Its mtime in ns.
+        file: Where its bytes come from.
         encoding: Python codec.
         has_mark: It begins with a byte order mark.
     """
 
-    path: Path
-    name: str
-    hash: str
-    size: int
-    modified: int
+    file: SourceFile
     encoding: str
     has_mark: bool
-
-    def raise_if_changed(self, where: str) -> None:
-        """Raises TransientSourceError when the file isn't the scanned one any more."""
-        try:
-            now = self.path.stat()
-        except OSError as error:
-            raise os_error(where, self.name, error) from None
-        if (now.st_size, now.st_mtime_ns) != (self.size, self.modified):
-            message = f"{where}: {self.name!r} changed while it was read; it is read again later"
-            raise TransientSourceError(message)
 
     def chunks(self, where: str) -> Iterator[bytes]:
         """The text in UTF-8, without the byte order mark, in pieces cut anywhere."""
         decoder = None
         if self.encoding != "utf-8":
             decoder = codecs.getincrementaldecoder(self.encoding)("lienthong-keep")
-        left = self.size  # what was appended since the scan is not read
+        left = self.file.size  # what was appended since it was found is not read
         try:
-            with self.path.open("rb") as file:
+            with self.file.open() as stream:
                 if self.has_mark and decoder is None:
-                    left -= len(file.read(len(codecs.BOM_UTF8)))
-                while left > 0 and (chunk := file.read(min(left, CHUNK_BYTES))):
+                    left -= len(stream.read(len(codecs.BOM_UTF8)))
+                while left > 0 and (chunk := stream.read(min(left, CHUNK_BYTES))):
                     left -= len(chunk)
                     yield chunk if decoder is None else _utf8(decoder.decode(chunk))
         except OSError as error:
-            raise os_error(where, self.name, error) from None
+            raise os_error(where, self.file.name, error) from None
         except UnicodeError:
-            message = f"{where}: {self.name!r} isn't {self.encoding}: its decoder gave up"
+            message = f"{where}: {self.file.name!r} isn't {self.encoding}: its decoder gave up"
             raise SourceError(message) from None
         if decoder is not None:
             yield _utf8(decoder.decode(b"", final=True))
@@ -103,47 +83,31 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def scan(path: Path, name: str, *, encoding: str | None, where: str) -> TextFile:
-    """Reads a file once: its hash, its encoding (mark, else as stated, else UTF-8).
+def scan(file: SourceFile, *, encoding: str | None, where: str) -> TextFile:
+    """Finds the encoding of a file: its mark, else as stated, else UTF-8, which is proved.
 
     Raises:
-        SourceError: It is empty, holds no text, isn't UTF-8 while no encoding is stated, or may
-            not be read.
+        SourceError: It holds no text, isn't UTF-8 while no encoding is stated, or may not be
+            read.
     """
-    digest = hashlib.sha256()
+    name = file.name
     try:
-        with path.open("rb") as file:
-            before = os.fstat(file.fileno())
-            first = file.read(_SNIFFED_BYTES)
-            if not first:
-                message = f"{where}: {name!r} is empty; a file has at least its header line"
-                raise SourceError(message)
+        with file.open() as stream:
+            first = stream.read(_SNIFFED_BYTES)
             found, has_mark = _encoding(first, encoding)
             if not found.startswith(_WIDE) and b"\0" in first:
                 message = f"{where}: {name!r} holds no text (a zero byte in the first MiB)"
                 raise SourceError(message)
-            proof = None if encoding or has_mark else _Utf8Proof()
-            chunk = first
-            while chunk:
-                digest.update(chunk)
-                if proof is not None:
+            if not (encoding or has_mark):
+                proof = _Utf8Proof()
+                chunk = first
+                while chunk:
                     proof.take(chunk, where=where, name=name)
-                chunk = file.read(_SNIFFED_BYTES)
-            if proof is not None:
+                    chunk = stream.read(_SNIFFED_BYTES)
                 proof.end(where=where, name=name)
     except OSError as error:
         raise os_error(where, name, error) from None
-    file_now = TextFile(
-        path=path,
-        name=name,
-        hash=digest.hexdigest(),
-        size=before.st_size,
-        modified=before.st_mtime_ns,
-        encoding=found,
-        has_mark=has_mark,
-    )
-    file_now.raise_if_changed(where)
-    return file_now
+    return TextFile(file=file, encoding=found, has_mark=has_mark)
 
 
 def _encoding(first: bytes, stated: str | None) -> tuple[str, bool]:

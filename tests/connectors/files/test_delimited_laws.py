@@ -12,8 +12,9 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from connectors.files import blocks, delimited, text
-from connectors.files.records import Dialect, Splitter
+from connectors.files import text
+from connectors.files.formats import blocks, delimited
+from connectors.files.formats.records import Dialect, Splitter
 from tests.connectors.files.support import both, read, spec
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1258", "latin-1")

@@ -1,8 +1,8 @@
 """The fast path: blocks of clean text cut by Arrow, proved clean before.
 
 A block is taken only when its quotes are where RFC 4180 has them and every record has the header's
-number of cells; anything else goes to the careful path (`connectors.files.records`). Both give the
-same rows for a clean text, which a test holds.
+number of cells; anything else goes to the careful path (`connectors.files.formats.records`). Both
+give the same rows for a clean text, which a test holds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from connectors.files.records import Dialect
+from connectors.files.formats.records import Dialect
 
 _LINE_ENDS = (0x0A, 0x0D)
 

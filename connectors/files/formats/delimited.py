@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.files import blocks
-from connectors.files.header import Header, find_header
-from connectors.files.records import BAD_ENCODING, BROKEN, Record, Splitter
-from connectors.files.text import TextFile, shown
+from connectors.files.formats import blocks
+from connectors.files.formats.header import Header, find_header
+from connectors.files.formats.records import BAD_ENCODING, BROKEN, Record, Splitter
+from connectors.files.source_file import SourceFile
+from connectors.files.text import scan, shown
 from connectors.registry import FilesStream
 
 TRAIL = (pa.field("_line", pa.int64()), pa.field("_unreadable", pa.string()),
@@ -39,7 +40,7 @@ class DelimitedReader:
     """Reads one delimited file.
 
     Args:
-        file: The scanned file.
+        file: The file.
         stream: The stream's options.
         columns: The wanted columns.
         where: Beginning of every error.
@@ -50,9 +51,11 @@ class DelimitedReader:
     """
 
     def __init__(
-        self, file: TextFile, stream: FilesStream, columns: Sequence[str], *, where: str
+        self, file: SourceFile, stream: FilesStream, columns: Sequence[str], *, where: str
     ) -> None:
-        self._file = file
+        self._text = scan(file, encoding=stream.encoding, where=where)
+        self._size = file.size
+        self._name = file.name
         self._where = where
         self.columns = tuple(columns)
         is_tsv = stream.format == "tsv" or (
@@ -71,13 +74,13 @@ class DelimitedReader:
         sign = self.header.dialect.delimiter.decode()
         delimiter = "tab" if sign == "\t" else sign
         return (
-            f"{self._file.name}: {self._file.encoding}, delimiter {delimiter!r}, header in line "
-            f"{self.header.line}, {len(self.header.names)} columns, {self._file.size} bytes"
+            f"{self._name}: {self._text.encoding}, delimiter {delimiter!r}, header in line "
+            f"{self.header.line}, {len(self.header.names)} columns, {self._size} bytes"
         )
 
     def _beginning(self) -> tuple[bytes, bool]:
         beginning = b""
-        for chunk in self._file.chunks(self._where):
+        for chunk in self._text.chunks(self._where):
             if len(beginning) >= _BEGINNING_BYTES:
                 return beginning, False
             beginning += chunk
@@ -87,7 +90,7 @@ class DelimitedReader:
         """Yields the rows: the wanted columns, `_line`, `_unreadable`, `_raw`."""
         splitter = Splitter(self.header.dialect, cells=len(self.header.names))
         skip = self.header.bytes
-        pieces = self._file.chunks(self._where)
+        pieces = self._text.chunks(self._where)
         final = False
         while not final:
             chunk = next(pieces, None)

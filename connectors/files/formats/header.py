@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from connectors.files.records import Dialect, Splitter
+from connectors.files.formats.records import Dialect, Splitter
 from connectors.registry import FilesStream
 from schemas.errors import ContractError, SourceError
 
