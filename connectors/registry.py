@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 
+FileFormat = Literal["csv", "tsv", "xlsx", "json", "jsonl", "xml", "parquet"]
+
 _DELIMITER_WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
 
 
@@ -84,13 +86,32 @@ class FilesOptions(OptionsModel):
 
 
 class FilesStream(OptionsModel):
-    """Which files are one stream, and how their text is cut into cells."""
+    """Which files are one stream, and how they are cut into rows and cells."""
 
     files: Text | tuple[Text, ...] = Field(
         description="Glob below `path`, or a list of them; ** crosses folders. Case is ignored."
     )
-    format: Literal["csv", "tsv"] | None = Field(
-        default=None, description="Default: tsv for .tsv and .tab, else csv."
+    format: FileFormat | None = Field(
+        default=None, description="Default: by the ending of the file's name, else csv."
+    )
+    sheets: Text | tuple[Text, ...] | None = Field(
+        default=None,
+        description="xlsx: name of the sheet, a pattern with *, or a list of them. Default: every "
+        "sheet that isn't hidden or empty.",
+    )
+    rows: Text | None = Field(
+        default=None,
+        description="json: path of the list of rows (data.items; default: the file is the list). "
+        "xml: path of the element that is a row (/log/trace/event, //dossier).",
+    )
+    fields: Mapping[str, Text] = Field(
+        default_factory=dict,
+        description="json, xml: column: path of its value in a row. Default: the column's name.",
+    )
+    optional: tuple[Text, ...] = Field(
+        default=(),
+        description="Columns that a file may lack; they have no value then. Any other that isn't "
+        "there stops the read.",
     )
     encoding: Text | None = Field(
         default=None,
@@ -169,6 +190,11 @@ class FilesStream(OptionsModel):
     def patterns(self) -> tuple[str, ...]:
         """The globs, always as a tuple."""
         return (self.files,) if isinstance(self.files, str) else self.files
+
+    @property
+    def sheet_patterns(self) -> tuple[str, ...]:
+        """The sheets, always as a tuple; empty where none is stated."""
+        return (self.sheets,) if isinstance(self.sheets, str) else self.sheets or ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,6 +80,10 @@ NAMES: Final[Mapping[str, RuleText]] = {
         vi="Dòng của tệp chứa byte 0, không phải văn bản.",
         en="The line of the file holds a zero byte: it is no text.",
     ),
+    "broken_record": RuleText(
+        vi="Phần tử của tệp không phải là một bản ghi.",
+        en="The element of the file is no record.",
+    ),
     "line_too_long": RuleText(
         vi="Dòng của tệp dài quá giới hạn.",
         en="The line of the file is longer than the limit.",

@@ -10,7 +10,7 @@ from types import TracebackType
 import pyarrow as pa
 
 from connectors.files.folder import find
-from connectors.files.formats.delimited import DelimitedReader
+from connectors.files.formats.protocol import BAD_VALUES, TRAIL, Reader, open_readers
 from connectors.files.source_file import SourceFile, local_file
 from connectors.protocol import CursorValue, FileRead, Found, ReadRequest, ReadSummary, StreamSpec
 from connectors.registry import FilesStream
@@ -31,7 +31,7 @@ class FilesConnector:
         with self.read(spec, ReadRequest(limit=SAMPLE_ROWS, batch_rows=SAMPLE_ROWS)) as read:
             sample = pa.Table.from_batches(list(read.batches()), schema=read.schema)
             return Found(
-                columns={name: "text" for reader in read.readers for name in reader.header.names},
+                columns={name: "text" for reader in read.readers for name in reader.names},
                 sample=sample,
                 notes=_notes(read.readers, _options(spec)),
             )
@@ -78,31 +78,32 @@ class FilesRead:
         self._files = files
         options = _options(spec)
         seen = set(request.known_files)
-        self._by_name: dict[str, DelimitedReader] = {}
+        new: list[SourceFile] = []
         for file in files:
             if file.hash not in seen:  # a copy under another name changes nothing
                 seen.add(file.hash)
-                reader = DelimitedReader(file, options, spec.columns, where=where)
-                self._by_name[file.name] = reader
+                new.append(file)
+        self._by_name: dict[str, Sequence[Reader]] = {
+            file.name: open_readers(file, options, spec.columns, where=where, keep=len(new) == 1)
+            for file in new
+        }
         columns = [pa.field(name, pa.string()) for name in spec.columns]
-        trail = ("_line", "_unreadable", "_raw")
-        kinds = (pa.int64(), pa.string(), pa.string())
-        self.schema = pa.schema([*columns, *_ORIGIN, *map(pa.field, trail, kinds)])
-        self._width = len(columns)
+        has_bad = any(BAD_VALUES.name in reader.schema.names for reader in self.readers)
+        self.schema = pa.schema([*columns, *_ORIGIN, *TRAIL, *[BAD_VALUES] * has_bad])
 
     @property
-    def readers(self) -> list[DelimitedReader]:
+    def readers(self) -> list[Reader]:
         """The readers of the files that aren't known yet."""
-        return list(self._by_name.values())
+        return [reader for readers in self._by_name.values() for reader in readers]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """See `Read.batches`."""
         left = self._request.limit
         for file in self._files:
-            reader = self._by_name.get(file.name)
+            readers = self._by_name.get(file.name)
             rows = 0
-            if reader is not None:
-                for batch in self._of_one(file, reader):
+            if readers is not None:
+                for batch in self._of_one(file, readers):
                     part = batch if left is None else batch.slice(0, left)
                     rows += part.num_rows
                     left = None if left is None else left - part.num_rows
@@ -111,21 +112,32 @@ class FilesRead:
                         return
                 file.raise_if_changed(self._where)
             seen = FileRead(
-                path=file.name, hash=file.hash, size=file.size, rows=rows, unchanged=reader is None
+                path=file.name, hash=file.hash, size=file.size, rows=rows, unchanged=readers is None
             )
             self.summary.files.append(seen)
         self.summary.is_complete = True
 
-    def _of_one(self, file: SourceFile, reader: DelimitedReader) -> Iterator[pa.RecordBatch]:
+    def _of_one(self, file: SourceFile, readers: Sequence[Reader]) -> Iterator[pa.RecordBatch]:
         most = self._request.batch_rows
-        for batch in reader.batches():
-            rows = batch.num_rows
-            origin = [pa.repeat(text, rows) for text in (file.name, file.hash)]
-            columns = batch.columns
-            arrays = [*columns[: self._width], *origin, *columns[self._width :]]
-            whole = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-            for start in range(0, rows, most):
-                yield whole.slice(start, most)
+        for reader in readers:
+            name = file.name if reader.part is None else f"{file.name}#{reader.part}"
+            for batch in reader.batches():
+                whole = self._completed(batch, name=name, hash_=file.hash)
+                for start in range(0, whole.num_rows, most):
+                    yield whole.slice(start, most)
+
+    def _completed(self, batch: pa.RecordBatch, *, name: str, hash_: str) -> pa.RecordBatch:
+        """A reader's batch with its origin, and nulls where the file has no such column."""
+        origin = {"_file": name, "_file_hash": hash_}
+        arrays = []
+        for wanted in self.schema:
+            if wanted.name in origin:
+                arrays.append(pa.repeat(origin[wanted.name], batch.num_rows))
+            elif wanted.name in batch.schema.names:
+                arrays.append(batch[wanted.name])
+            else:
+                arrays.append(pa.nulls(batch.num_rows, wanted.type))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def __enter__(self) -> FilesRead:
         return self
@@ -153,7 +165,7 @@ def _options(spec: StreamSpec) -> FilesStream:
     return spec.options
 
 
-def _notes(readers: Sequence[DelimitedReader], options: FilesStream) -> tuple[str, ...]:
+def _notes(readers: Sequence[Reader], options: FilesStream) -> tuple[str, ...]:
     if not readers:
         return (f"no file {' or '.join(options.patterns)} is there now",)
     return tuple(reader.described() for reader in readers)

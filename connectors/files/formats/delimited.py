@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,19 +9,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.files.formats import blocks
-from connectors.files.formats.header import Header, find_header
+from connectors.files.formats.composed import composed
+from connectors.files.formats.header import Header, find_header, without_header
+from connectors.files.formats.protocol import TRAIL, Reader
 from connectors.files.formats.records import BAD_ENCODING, BROKEN, Record, Splitter
 from connectors.files.source_file import SourceFile
 from connectors.files.text import scan, shown
 from connectors.registry import FilesStream
 
-TRAIL = (pa.field("_line", pa.int64()), pa.field("_unreadable", pa.string()),
-         pa.field("_raw", pa.string()))  # fmt: skip
 _BEGINNING_BYTES = 1024 * 1024  # where the header is looked for
 _ROWS_AT_ONCE = 20_000
-_SURE_BYTES = bytes([*range(0xC0), *range(0xC2, 0xC7), 0xE1])
-_OTHER_E1 = re.compile(rb"\xe1[^\xb8-\xbb]")
-_TSV = (".tsv", ".tab")
+
+
+def open_readers(
+    file: SourceFile,
+    stream: FilesStream,
+    columns: Sequence[str],
+    *,
+    kind: str,
+    where: str,
+    keep: bool,
+) -> Sequence[Reader]:
+    """See `connectors.files.formats.protocol.open_readers`."""
+    del keep
+    return [DelimitedReader(file, stream, columns, where=where, is_tsv=kind == "tsv")]
 
 
 @dataclass(kw_only=True)
@@ -44,30 +53,38 @@ class DelimitedReader:
         stream: The stream's options.
         columns: The wanted columns.
         where: Beginning of every error.
+        is_tsv: The tab is the delimiter, unless another is stated.
 
     Raises:
         SourceError: It has no readable header.
         ContractError: A wanted column isn't in the header.
     """
 
+    part: str | None = None
+
     def __init__(
-        self, file: SourceFile, stream: FilesStream, columns: Sequence[str], *, where: str
+        self,
+        file: SourceFile,
+        stream: FilesStream,
+        columns: Sequence[str],
+        *,
+        where: str,
+        is_tsv: bool = False,
     ) -> None:
         self._text = scan(file, encoding=stream.encoding, where=where)
         self._size = file.size
         self._name = file.name
         self._where = where
-        self.columns = tuple(columns)
-        is_tsv = stream.format == "tsv" or (
-            stream.format is None and file.name.casefold().endswith(_TSV)
-        )
-        place = f"{where}: {file.name!r}"
         beginning, is_whole = self._beginning()
+        place = f"{where}: {file.name!r}"
         self.header: Header = find_header(
             beginning, stream, columns, is_whole=is_whole, is_tsv=is_tsv, place=place
         )
-        self.positions = self.header.positions(columns, stream.aliases, place=place)
-        self.schema = pa.schema([pa.field(name, pa.string()) for name in columns] + list(TRAIL))
+        found = self.header.positions(columns, stream, place=place)
+        self.positions = tuple(found.values())
+        self.names = self.header.names
+        self.schema = pa.schema([*(pa.field(name, pa.string()) for name in found), *TRAIL])
+        self._repeated = tuple(self.names[position] for position in self.positions)
 
     def described(self) -> str:
         """One sentence on how the file is read, for `check`."""
@@ -87,7 +104,13 @@ class DelimitedReader:
         return beginning, True
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yields the rows: the wanted columns, `_line`, `_unreadable`, `_raw`."""
+        """See `Reader.batches`. A header that comes again is no row."""
+        for batch in self._all_batches():
+            kept = without_header(batch, self._repeated)
+            if kept.num_rows:
+                yield kept
+
+    def _all_batches(self) -> Iterator[pa.RecordBatch]:
         splitter = Splitter(self.header.dialect, cells=len(self.header.names))
         skip = self.header.bytes
         pieces = self._text.chunks(self._where)
@@ -128,7 +151,7 @@ class DelimitedReader:
             lines = pc.add(parsed.starts, first)
         splitter.take(block.size, lines=parsed.lines)
         nothing = pa.nulls(rows, pa.string())
-        columns = [_composed(column) for column in parsed.cells.columns]
+        columns = [composed(column) for column in parsed.cells.columns]
         yield pa.RecordBatch.from_arrays([*columns, lines, nothing, nothing], schema=self.schema)
 
     def _careful(self, splitter: Splitter, *, final: bool) -> Iterator[pa.RecordBatch]:
@@ -176,7 +199,7 @@ class DelimitedReader:
         rules = pa.array(rows.rules, pa.string())
         nothing = pa.scalar(None, pa.string())
         columns = [
-            pc.if_else(rules.is_null(), _composed(_text(values)), nothing) for values in rows.cells
+            pc.if_else(rules.is_null(), composed(_text(values)), nothing) for values in rows.cells
         ]
         trail = [pa.array(rows.lines, pa.int64()), rules, pa.array(rows.raws, pa.string())]
         return pa.RecordBatch.from_arrays([*columns, *trail], schema=self.schema)
@@ -184,30 +207,3 @@ class DelimitedReader:
 
 def _text(values: list[bytes]) -> pa.Array:
     return pa.array(values, pa.binary()).cast(pa.string())
-
-
-def _composed(column: pa.Array) -> pa.Array:
-    """The column in Unicode form NFC."""
-    data = column.buffers()[2]
-    if data is None:
-        return column
-    held = data.to_pybytes()
-    if held.isascii() or _is_surely_composed(held):
-        return column
-    if unicodedata.is_normalized("NFC", held.decode("utf-8", "ignore")):
-        return column
-    return pa.array([_nfc(value) for value in column.to_pylist()], pa.string())
-
-
-def _is_surely_composed(text: bytes) -> bool:
-    """Only letters that are never changed by NFC: quicker than asking `unicodedata`.
-
-    U+0080..U+01BF by their first byte, U+1E00..U+1EFF (Vietnamese) by their first two.
-    """
-    if text.translate(None, _SURE_BYTES):
-        return False
-    return not _OTHER_E1.search(text)
-
-
-def _nfc(value: str | None) -> str | None:
-    return None if value is None else unicodedata.normalize("NFC", value)

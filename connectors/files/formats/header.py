@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.files.formats.records import Dialect, Splitter
 from connectors.registry import FilesStream
@@ -16,51 +19,49 @@ _DELIMITERS = (b",", b";", b"\t", b"|")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Header:
-    """The header of one file.
+class HeaderCells:
+    """The names above a table.
 
     Attributes:
         names: Its cells, trimmed and in Unicode form NFC.
-        line: Number of its first line.
-        next_line: Number of the line behind it.
-        bytes: Length of the text up to and with the header.
-        dialect: How the text is cut.
+        line: Number of its first line, or row of a sheet.
     """
 
     names: tuple[str, ...]
     line: int
-    next_line: int
-    bytes: int
-    dialect: Dialect = field(repr=False)
 
     def positions(
-        self, wanted: Sequence[str], aliases: Mapping[str, Sequence[str]], *, place: str
-    ) -> tuple[int, ...]:
+        self, wanted: Sequence[str], stream: FilesStream, *, place: str
+    ) -> dict[str, int]:
         """Where the wanted columns stand: by name, else folded name, else folded alias.
+
+        Returns:
+            The wanted columns in their order; those of `optional:` that aren't there are left out.
 
         Raises:
             ContractError: One isn't there, or stands there twice.
         """
         folded = [fold(name) for name in self.names]
-        found: list[int] = []
+        found: dict[str, int] = {}
         missing: list[str] = []
         for column in wanted:
-            spellings = {fold(s) for s in (column, *aliases.get(column, ()))}
+            spellings = {fold(s) for s in (column, *stream.aliases.get(column, ()))}
             places = [i for i, name in enumerate(self.names) if name == column]
             places = places or [i for i, name in enumerate(folded) if name in spellings]
             if len(places) > 1:
                 message = f"{place}, line {self.line}: column {column!r} stands there twice"
                 raise ContractError(message)
-            if places and places[0] in found:
-                other = wanted[found.index(places[0])]
+            other = next((c for c, at in found.items() if at in places), None)
+            if other is not None:
                 message = f"{place}, line {self.line}: {column!r} and {other!r} are one column"
                 raise ContractError(message)
-            found.extend(places)
-            if not places:
+            if places:
+                found[column] = places[0]
+            elif column not in stream.optional:
                 missing.append(column)
         if missing:
             raise ContractError(f"{place}, line {self.line}: {self._lacks(missing)}")
-        return tuple(found)
+        return found
 
     def _lacks(self, missing: Sequence[str]) -> str:
         by_fold = {fold(name): name for name in self.names}
@@ -72,9 +73,63 @@ class Header:
         return f"{columns}; add the new spelling to `aliases:`, or say where the header is"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Header(HeaderCells):
+    """The header of a delimited text.
+
+    Attributes:
+        next_line: Number of the line behind it.
+        bytes: Length of the text up to and with the header.
+        dialect: How the text is cut.
+    """
+
+    next_line: int
+    bytes: int
+    dialect: Dialect = field(repr=False)
+
+
+def is_likelier(
+    header: HeaderCells, best: HeaderCells | None, wanted: Sequence[str], stream: FilesStream
+) -> bool:
+    """Whether it has more wanted columns than the best so far; of equals, more cells."""
+    return best is None or _score(header, wanted, stream) > _score(best, wanted, stream)
+
+
+def _score(header: HeaderCells, wanted: Sequence[str], stream: FilesStream) -> tuple[int, int]:
+    cells = {fold(name) for name in header.names}
+    spellings = ({fold(s) for s in (c, *stream.aliases.get(c, ()))} for c in wanted)
+    return sum(not s.isdisjoint(cells) for s in spellings), sum(map(bool, header.names))
+
+
+def may_be_header(header: HeaderCells, stream: FilesStream) -> bool:
+    """Whether it is where `header_row`, or has what `header_contains` says."""
+    if stream.header_row is not None:
+        return header.line == stream.header_row
+    cells = {fold(name) for name in header.names}
+    return all(fold(name) in cells for name in stream.header_contains)
+
+
 def fold(name: str) -> str:
     """A header cell as it is compared: NFC, case and runs of white space ignored."""
     return " ".join(unicodedata.normalize("NFC", name).casefold().split())
+
+
+def without_header(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+    """The rows that don't repeat the header: all of their first cells are its names.
+
+    Args:
+        batch: Rows whose first columns are the wanted ones.
+        names: What the header calls these.
+    """
+    repeats = None
+    for column, name in zip(batch.columns, names, strict=False):
+        same = pc.equal(pc.utf8_trim_whitespace(column), name)
+        repeats = same if repeats is None else pc.and_kleene(repeats, same)
+        if not repeats.true_count:
+            return batch
+    if repeats is None:
+        return batch
+    return batch.filter(pc.invert(pc.fill_null(repeats, False)))
 
 
 def find_header(
@@ -105,8 +160,7 @@ def find_header(
     """
     stated = stream.delimiter or ("\t" if is_tsv else None)
     delimiters = (stated.encode(),) if stated else _DELIMITERS
-    spellings = [{fold(s) for s in (c, *stream.aliases.get(c, ()))} for c in wanted]
-    best: tuple[tuple[int, int], Header] | None = None
+    best: Header | None = None
     for delimiter in delimiters:
         dialect = Dialect(
             delimiter=delimiter,
@@ -114,13 +168,11 @@ def find_header(
             max_record_bytes=stream.max_record_bytes,
         )
         for candidate in _candidates(text, stream, dialect, is_whole=is_whole):
-            cells = {fold(name) for name in candidate.names}
-            score = (sum(not s.isdisjoint(cells) for s in spellings), len(candidate.names))
-            if best is None or score > best[0]:
-                best = score, candidate
+            if is_likelier(candidate, best, wanted, stream):
+                best = candidate
     if best is None:
         raise SourceError(f"{place}: {_why_none(stream)}")
-    return best[1]
+    return best
 
 
 def _candidates(
@@ -140,19 +192,12 @@ def _candidates(
             bytes=record.end,
             dialect=dialect,
         )
-        if _may_be_header(header, stream):
+        if may_be_header(header, stream):
             yield header
 
 
 def _name(cell: bytes) -> str:
     return unicodedata.normalize("NFC", cell.decode("utf-8", "replace")).strip()
-
-
-def _may_be_header(header: Header, stream: FilesStream) -> bool:
-    if stream.header_row is not None:
-        return header.line == stream.header_row
-    cells = {fold(name) for name in header.names}
-    return all(fold(name) in cells for name in stream.header_contains)
 
 
 def _why_none(stream: FilesStream) -> str:

@@ -13,7 +13,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from connectors.files import text
-from connectors.files.formats import blocks, delimited
+from connectors.files.formats import blocks, composed
 from connectors.files.formats.records import Dialect, Splitter
 from tests.connectors.files.support import both, read, spec
 
@@ -190,6 +190,6 @@ def test_letters_taken_for_composed_are_never_changed_by_nfc() -> None:
         assert unicodedata.is_normalized("NFC", chr(point)), hex(point)
         assert unicodedata.combining(chr(point)) == 0, hex(point)
         assert chr(point) not in seconds, hex(point)
-        assert delimited._is_surely_composed(chr(point).encode())
-    assert not delimited._is_surely_composed("e\u0302".encode())
-    assert not delimited._is_surely_composed("\u1f71".encode())
+        assert composed.is_surely_composed(chr(point).encode())
+    assert not composed.is_surely_composed("e\u0302".encode())
+    assert not composed.is_surely_composed("\u1f71".encode())

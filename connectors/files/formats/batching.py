@@ -1,0 +1,111 @@
+"""Rows that a format gives one at a time, on their way into a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from connectors.files.formats.composed import composed
+from connectors.files.formats.protocol import BAD_VALUES, TRAIL
+from connectors.files.text import RAW_BYTES
+
+TOO_LONG = "line_too_long"
+_ROWS_AT_ONCE = 20_000
+_LETTERS_AT_ONCE = 32 * 1024 * 1024
+
+Cells = Sequence["str | None"]
+
+
+def row_schema(columns: Iterable[str]) -> pa.Schema:
+    """The schema of a reader whose format can hold values that can't be carried over."""
+    return pa.schema([*(pa.field(name, pa.string()) for name in columns), *TRAIL, BAD_VALUES])
+
+
+class Rows:
+    """Gathers rows until they are a batch.
+
+    Args:
+        columns: Names of the cells.
+        longest: A row with more letters than this is unreadable: `line_too_long`.
+    """
+
+    def __init__(self, columns: Sequence[str], *, longest: int) -> None:
+        self.schema = row_schema(columns)
+        self._columns = tuple(columns)
+        self._nothing: Cells = (None,) * len(self._columns)
+        self._longest = longest
+        self._clear()
+
+    def _clear(self) -> None:
+        self._cells: list[Cells] = []
+        self._lines: list[int] = []
+        self._rules: dict[int, tuple[str, str]] = {}
+        self._bad: dict[int, list[str]] = {}
+        self._letters = 0
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @property
+    def is_full(self) -> bool:
+        """It is time to take the batch."""
+        return len(self._lines) >= _ROWS_AT_ONCE or self._letters >= _LETTERS_AT_ONCE
+
+    def add(self, line: int, cells: Cells, *, bad: Sequence[str] = ()) -> None:
+        """Takes a row. `bad` names the columns whose value couldn't be carried over."""
+        letters = sum(map(len, filter(None, cells)))
+        if letters > self._longest:
+            self.add_unreadable(line, TOO_LONG, " ".join(c[:200] for c in cells if c))
+            return
+        self._letters += letters
+        if bad:
+            self._bad[len(self._lines)] = list(bad)
+        self._cells.append(cells)
+        self._lines.append(line)
+
+    def add_unreadable(self, line: int, rule: str, raw: str) -> None:
+        """Takes what stands where a row should."""
+        shown = raw[:RAW_BYTES].encode("utf-8", "backslashreplace")[:RAW_BYTES]
+        self._rules[len(self._lines)] = rule, shown.decode("utf-8", "ignore")
+        self._cells.append(self._nothing)
+        self._lines.append(line)
+
+    def take(self) -> pa.RecordBatch:
+        """The rows so far as a batch; it begins anew."""
+        rows = len(self._lines)
+        columns = [
+            self._column(name, values)
+            for name, values in zip(self._columns, zip(*self._cells, strict=True), strict=True)
+        ]
+        rules, raws = (
+            pa.array([self._rules.get(row, (None, None))[i] for row in range(rows)], pa.string())
+            if self._rules
+            else pa.nulls(rows, pa.string())
+            for i in (0, 1)
+        )
+        bad = pa.nulls(rows, BAD_VALUES.type)
+        if self._bad:
+            bad = pa.array([self._bad.get(row) for row in range(rows)], BAD_VALUES.type)
+        arrays = [*columns, pa.array(self._lines, pa.int64()), rules, raws, bad]
+        self._clear()
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _column(self, name: str, values: Cells) -> pa.Array:
+        try:
+            return composed(pa.array(values, pa.string()))
+        except UnicodeEncodeError:  # half of a surrogate pair: no text at all
+            kept: list[str | None] = list(values)
+            for row, value in enumerate(kept):
+                if value is not None and not _is_text(value):
+                    kept[row] = None
+                    self._bad.setdefault(row, []).append(name)
+            return composed(pa.array(kept, pa.string()))
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
