@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,7 +19,7 @@ from demo.dossiers import COMMUNE, JUSTICE, generate
 TODAY = date(2026, 3, 16)
 
 
-def rows_of(url: str, query: str) -> list[tuple[object, ...]]:
+def rows_of(url: str, query: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(url) as connection:
         return connection.execute(query.encode()).fetchall()
 
@@ -71,9 +72,9 @@ def test_the_department_holds_the_dirt_it_claims(postgres_url: str) -> None:
 
 def test_one_more_day_does_what_it_reports(postgres_url: str) -> None:
     justice.fill(postgres_url, today=TODAY)
-    before = dict(rows_of(postgres_url, "select so_ho_so, trang_thai from v_ho_so"))
+    before: dict[Any, Any] = dict(rows_of(postgres_url, "select so_ho_so, trang_thai from v_ho_so"))
     day = justice.one_more_day(postgres_url, today=TODAY)
-    after = dict(rows_of(postgres_url, "select so_ho_so, trang_thai from v_ho_so"))
+    after: dict[Any, Any] = dict(rows_of(postgres_url, "select so_ho_so, trang_thai from v_ho_so"))
     assert len(set(before) - set(after)) == day.deleted
     assert len(set(after) - set(before)) == day.added + day.misdated
     assert sum(before[c] != after[c] for c in set(before) & set(after)) == day.finished

@@ -120,6 +120,25 @@ def test_nothing_is_invented_where_the_source_is_silent(run: RealRun) -> None:
     assert fees == (906, 1, "EUR")
 
 
+def test_stamps_without_an_hour_are_known_as_dates(run: RealRun) -> None:
+    rows = run.ask(
+        "SELECT _source, count(*) FROM dossier_event WHERE occurred_is_date_only"
+        " GROUP BY _source ORDER BY _source"
+    )
+    assert rows == [("bpic15-1", 23_990), ("bpic15-2", 19_452), ("bpic15-3", 25_440)]
+
+
+def test_most_events_after_the_end_are_of_its_own_day(run: RealRun) -> None:
+    # Ends are bare dates: by the clock 13 % of the events come after them, by the day 5 %.
+    figures = run.ask(
+        "SELECT count(*) FILTER (occurred_at > d.finished_at),"
+        " count(*) FILTER (occurred_date > d.finished_date)"
+        " FROM dossier_event e JOIN dossier d ON d._source = e._source AND d._key = e.dossier_key"
+        " WHERE e._source LIKE 'bpic15-%'"
+    )
+    assert figures == [(20_786, 7_122)]
+
+
 def test_money_is_rounded_to_cents_not_cut(run: RealRun) -> None:
     fee = run.one(
         "SELECT fee FROM dossier WHERE _source = 'bpic15-1' AND dossier_code = '10009138'"
