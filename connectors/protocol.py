@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
 CursorValue = datetime | date | int | str
+CursorUnit = Literal["epoch_s", "epoch_ms", "epoch_us"]
+
+_TICKS: dict[CursorUnit, int] = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +29,31 @@ class Cursor:
         lag: Kept distance to the source's clock, so that rows committed this second aren't cut.
         deletes: Count the source's rows after the read and look for vanished keys when they
             are fewer than the ones landed.
+        unit: What a whole number counts since 1970 (UTC), where it is a time; None: it is none.
     """
 
     column: str
     late_window: timedelta | int = timedelta(days=2)
     lag: timedelta = timedelta(seconds=10)
     deletes: bool = True
+    unit: CursorUnit | None = None
+
+    @property
+    def window(self) -> timedelta | int:
+        """The late window in what the cursor's values are counted in."""
+        if self.unit is None or isinstance(self.late_window, int):
+            return self.late_window
+        return self.late_window * _TICKS[self.unit] // timedelta(seconds=1)
+
+    def ticks(self, moment: datetime) -> int:
+        """A moment (with a zone) as a value of a cursor with a unit."""
+        elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
+        return elapsed * _TICKS[self.unit or "epoch_s"] // timedelta(seconds=1)
+
+    def moment(self, ticks: int) -> datetime:
+        """The moment (UTC) that a value of a cursor with a unit stands for."""
+        seconds = timedelta(seconds=1) * ticks / _TICKS[self.unit or "epoch_s"]
+        return datetime(1970, 1, 1, tzinfo=UTC) + seconds
 
 
 @dataclass(frozen=True, kw_only=True)

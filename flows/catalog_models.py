@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from schemas.mapping.models import ColumnMapping, Into, Names, Strict, Words, Zone
+from schemas.mapping.models import ColumnMapping, Deleted, Into, Names, Strict, Words, Zone
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 _DURATION = re.compile(r"^\s*([0-9]+)\s*(second|minute|hour|day|week)s?\s*$")
@@ -74,6 +74,11 @@ class CursorYaml(Strict):
     deletes: bool = Field(
         default=True, description="Count the source's rows, and look for keys that are gone."
     )
+    unit: Literal["epoch_s", "epoch_ms", "epoch_us"] | None = Field(
+        default=None,
+        description="What a whole number counts since 1970 (UTC), where the cursor is a time "
+        "kept as a number.",
+    )
 
 
 class StreamYaml(Strict):
@@ -83,6 +88,10 @@ class StreamYaml(Strict):
     version: ColumnMapping | None = Field(
         default=None,
         description="What orders two copies of a row: the time of its last change, or a counter.",
+    )
+    deleted: Deleted | None = Field(
+        default=None,
+        description="Column by which the source marks a row as deleted instead of removing it.",
     )
     cursor: Annotated[CursorYaml, BeforeValidator(_cursor)] | None = Field(
         default=None, description="Read in intervals of this column; without it, read whole."

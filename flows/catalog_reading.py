@@ -198,7 +198,7 @@ def _model(
 def _mapping(name: str, yaml: SourceYaml, stream: StreamYaml) -> StreamMapping:
     return StreamMapping(
         source=yaml.source, stream=name, agency=yaml.agency, timezone=yaml.timezone,
-        currency=yaml.currency, key=stream.key, version=stream.version,
+        currency=yaml.currency, key=stream.key, version=stream.version, deleted=stream.deleted,
         nulls=tuple(dict.fromkeys([*yaml.nulls, *stream.nulls])), into=stream.into,
     )  # fmt: skip
 

@@ -147,6 +147,7 @@ def _shorten(definitions: dict[str, Schema]) -> None:
         ("Step", "extract", "Extract"),
         ("Step", "date_part", "DatePart"),
         ("Into", "explode", "Explode"),
+        ("stream", "deleted", "Deleted"),
         ("stream", "version", "ColumnMapping"),
     ):
         field = definitions[model]["properties"][key]

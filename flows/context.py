@@ -108,7 +108,7 @@ def feed_of(context: Context, source: Source, stream: Stream, entity: str) -> Fe
         entity=entity_of(entity),
         landing=context.warehouse.landing(source.name, stream.name),
         derive=_deriver(context, stream, into),
-        orders=lambda rows: row_orders(rows, mapping=stream.mapping),
+        orders=lambda rows: row_orders(_with_mapped(rows, stream), mapping=stream.mapping),
         key_columns=stream.mapping.key_of(into),
         is_many=stream.mapping.relation(into) == "many",
         explodes=into.explode is not None,

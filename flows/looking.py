@@ -155,7 +155,7 @@ def status(context: Context) -> list[StreamStatus]:
                     last_run=_iso(run.get("ended_at")),
                     last_status=run.get("status"),
                     last_error=run.get("error"),
-                    fresh_to=shown_cursor(covered) or state.last_read_at,
+                    fresh_to=_fresh_to(stream, covered) or state.last_read_at,
                     rows={e: live.get((source.name, stream.name, e), 0) for e in stream.entities},
                     quarantined=int(held["rows"].sum()),
                     coverage=tuple(
@@ -166,6 +166,14 @@ def status(context: Context) -> list[StreamStatus]:
                 )
             )
     return lines
+
+
+def _fresh_to(stream: Stream, covered: str | None) -> str | None:
+    """How far a stream is covered; a time, where its cursor counts one as a number."""
+    shown, cursor = shown_cursor(covered), stream.spec.cursor
+    if shown is None or cursor is None or cursor.unit is None or not shown.lstrip("-").isdigit():
+        return shown
+    return cursor.moment(int(shown)).isoformat()
 
 
 def _live_rows(context: Context) -> dict[tuple[str, str, str], int]:

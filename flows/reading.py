@@ -138,7 +138,7 @@ class _Reading:
         if cursor is None:
             return None, None
         high = self._connector.high(self._spec)
-        low = None if self._options.full else state.next_low(cursor.late_window)
+        low = None if self._options.full else state.next_low(cursor.window)
         return low, high
 
     def _lower_bound(self) -> tuple[str, CursorValue] | None:

@@ -31,7 +31,8 @@ class Receipt:
         landed: Rows that landed as new evidence.
         same: Rows equal to what is already landed.
         unreadable: Records that could not be split into columns (in quarantine).
-        derived: Entity rows mapped from the landing versions integrated now, without tombstones.
+        derived: Entity rows mapped from the landing versions integrated now, without the copies
+            that bury a vanished row.
         inserted: New keys in core.
         updated: Keys whose values changed, or that came back.
         unchanged: Keys whose newest copy holds the same values.

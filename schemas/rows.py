@@ -46,7 +46,8 @@ DERIVED: dict[str, pl.DataType] = {
     "_row": pl.Int64(),
     "_sync_id": pl.String(),
     "_read_at": pl.Datetime("us", "UTC"),
-    "_tombstone": pl.Boolean(),
+    "_tombstone": pl.Boolean(),  # buries its key: a copy of a vanished row, or marked as deleted
+    "_is_copy": pl.Boolean(),  # landed because its key vanished: no row that the source sent
     "_file": pl.String(),
     "_line": pl.Int64(),
     "_month": pl.String(),  # 'YYYY-MM' of the anchor date in the source's zone, or null

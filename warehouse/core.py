@@ -265,7 +265,7 @@ def count_merge(
                 name = "parent_varies"
                 count.warnings[name] = count.warnings.get(name, 0) + varying.height
         warned = (
-            values.filter(mine, "_in_batch", "_accepted", ~pl.col("_tombstone"))
+            values.filter(mine, "_in_batch", "_accepted", ~pl.col("_is_copy"))
             .select(pl.col("_warnings").explode().drop_nulls().value_counts())
             .unnest("_warnings")
         )

@@ -191,6 +191,7 @@ def rejected_before(quarantine: pl.LazyFrame, feed: Feed, keys: pl.DataFrame) ->
             pl.lit(None, pl.String).alias("_row_hash"),
             "_read_at",
             "_tombstone",
+            pl.lit(value=False).alias("_is_copy"),
             pl.lit(value=False).alias("_accepted"),
             pl.lit(value=False).alias("_in_batch"),
             pl.lit(value=False).alias("_folds"),

@@ -36,7 +36,8 @@ CANDIDATE: Final[dict[str, pl.DataType]] = {
     "_row": pl.Int64(),
     "_row_hash": pl.String(),
     "_read_at": pl.Datetime("us", "UTC"),
-    "_tombstone": pl.Boolean(),
+    "_tombstone": pl.Boolean(),  # buries its key
+    "_is_copy": pl.Boolean(),  # of a vanished row: the source didn't send it, nothing counts it
     "_accepted": pl.Boolean(),
     "_in_batch": pl.Boolean(),  # a row of the landing versions integrated now
     "_folds": pl.Boolean(),  # repeats its parent: one of its kind per read is enough
@@ -80,7 +81,7 @@ class MergePlan:
             `_deleted_at`, `_is_stale`, `_warnings`, `_id` (the candidate whose values stand),
             `_op` (PUT, MARK or BUMP), `_old_month` and `_is_known` (of the core row).
         fates: One row per (`_source`, `_stream`, `fate`): number of derived rows of the batch that
-            are no tombstones.
+            the source sent, those that it marks as deleted included.
         tombstoned: One row per (`_source`, `_stream`): keys that are gone now and weren't.
     """
 
@@ -115,7 +116,7 @@ def plan_merge(
         pl.col("old_version").is_not_null().alias("is_known")
     )
     state = state.with_columns(pl.col("_is_stale").fill_null(value=False))
-    batch = candidates.filter(pl.col("_in_batch"), ~pl.col("_tombstone"))
+    batch = candidates.filter(pl.col("_in_batch"), ~pl.col("_is_copy"))
     return MergePlan(
         writes=_writes(state),
         fates=_fates(batch, state),
@@ -139,6 +140,7 @@ def _with_existing(keyed: pl.DataFrame, existing: pl.DataFrame) -> pl.DataFrame:
         "_warnings",
         pl.col("_deleted_at").alias("_read_at"),
         pl.col("_deleted_at").is_not_null().alias("_tombstone"),
+        pl.lit(value=False).alias("_is_copy"),
         pl.lit(value=True).alias("_accepted"),
         pl.lit(value=False).alias("_in_batch"),
         pl.lit(value=False).alias("_folds"),
@@ -297,13 +299,14 @@ def _fates(batch: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
     rows = batch.join(won, on=KEY, how="left")
     is_winner = pl.col("_accepted") & (pl.col("_id") == pl.col("won_id")).fill_null(value=False)
     came_back = pl.col("was_gone") & ~pl.col("is_gone")
+    went = pl.col("_tombstone") & pl.col("is_gone") & ~pl.col("was_gone")
     in_winning_read = pl.col("_landing_version") == pl.col("won_landing_version")
     fate = (
         pl.when(~pl.col("_accepted"))
         .then(pl.lit("quarantined"))
         .when(is_winner & ~pl.col("is_known"))
         .then(pl.lit("inserted"))
-        .when(is_winner & pl.col("same_values") & ~came_back)
+        .when(is_winner & pl.col("same_values") & ~came_back & ~went)
         .then(pl.lit("unchanged"))
         .when(is_winner)
         .then(pl.lit("updated"))

@@ -148,7 +148,7 @@ def _shaped(rows: pl.DataFrame, *, entity: str, rules: pl.Expr, now: datetime) -
 def summary(rows: pl.LazyFrame) -> pl.DataFrame:
     """Rows per source, stream, entity and rule, with the age of the oldest.
 
-    Tombstones don't count: the record is gone from its source.
+    Tombstones don't count: the office deleted the record, nobody has to mend it.
 
     Returns:
         Columns of SUMMARY.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import TracebackType
 from zoneinfo import ZoneInfo
 
@@ -56,9 +56,10 @@ class SqlConnector:
     def high(self, spec: StreamSpec) -> CursorValue | None:
         """See `Connector.high`.
 
-        A time cursor: the database's clock minus the lag. A date: tomorrow, or today where the
-        late window is shorter than a day. A number: the greatest plus one; a text: just past the
-        greatest. None without a cursor and, for numbers and texts, while there is no row.
+        A time cursor, and a number with a `unit`: the database's clock minus the lag. A date:
+        tomorrow, or today where the late window is shorter than a day. A number: the greatest plus
+        one; a text: just past the greatest. None without a cursor and, for numbers and texts, while
+        there is no row.
         """
         if spec.cursor is None:
             return None
@@ -66,6 +67,9 @@ class SqlConnector:
             table = _Table(spec, session, self._options)
             column = table.wanted([spec.cursor.column])[0]
             now = session.now()
+            if spec.cursor.unit is not None:
+                _demand_number(spec.cursor, column)
+                return spec.cursor.ticks((now or datetime.now(UTC)) - spec.cursor.lag)
             if column.cursor in {"timestamptz", "timestamp", "date"} and now is not None:
                 bound = now - spec.cursor.lag
                 return _clock_bound(spec.cursor, column, now=bound, zone=session.zone)
@@ -230,6 +234,15 @@ def _summary(
         summary.future_cursor = counted[1]
         summary.source_rows = counted[2] if spec.cursor.deletes else None
     return summary
+
+
+def _demand_number(cursor: Cursor, column: SourceColumn) -> None:
+    if column.cursor not in {"integer", "numeric"}:
+        message = (
+            f"cursor {column.name!r} is {column.type}: `unit: {cursor.unit}` is for a column of "
+            "numbers; leave it out"
+        )
+        raise ConfigError(message)
 
 
 def _clock_bound(cursor: Cursor, column: SourceColumn, *, now: datetime, zone: str) -> CursorValue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from schemas.mapping.derive import DeriveContext, derive, unknown_codes
 from schemas.mapping.models import (
     ColumnMapping,
+    Deleted,
     Explode,
     Into,
     StreamMapping,
@@ -15,6 +16,7 @@ from schemas.mapping.versions import row_orders
 
 __all__ = [
     "ColumnMapping",
+    "Deleted",
     "DeriveContext",
     "Explode",
     "Into",

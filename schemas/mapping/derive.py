@@ -17,6 +17,7 @@ from schemas.errors import ContractError
 from schemas.fields import Entity
 from schemas.keys import key_text
 from schemas.mapping.columns import ColumnReader, Hit, in_parallel, origin, prepared, unknown_words
+from schemas.mapping.deleted import buried
 from schemas.mapping.explode import Exploded, exploded
 from schemas.mapping.models import ColumnMapping, Into, StreamMapping, entity_columns
 from schemas.mapping.times import local_dates
@@ -30,7 +31,7 @@ FIRST_YEAR = 1990
 """An anchor before it, or past next year, is no date of a dossier: it has no month."""
 
 _NAMES = pl.List(pl.String())
-_FROM_LANDING = ("_landing_version", "_row", "_sync_id", "_read_at", "_tombstone", "_file", "_line")
+_FROM_LANDING = ("_landing_version", "_row", "_sync_id", "_read_at", "_file", "_line")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +181,8 @@ def _landing(rows: pl.DataFrame, mapping: StreamMapping) -> pl.DataFrame:
             *columns,
             rows["_key"].alias("_landing_key"),
             versions(rows, mapping),
+            buried(rows, mapping),
+            rows["_tombstone"].fill_null(value=False).alias("_is_copy"),
             bad.alias("_bad_values"),
         ]
     )

@@ -232,6 +232,35 @@ class Into(Strict):
         return "same" if is_same else "many"
 
 
+class Deleted(Strict):
+    """The column by which a source marks a row as deleted, instead of removing it.
+
+    A plain text in the YAML is the column. Which values mark it: the words of `when` (the words
+    that mean true, if nothing is said), or any value at all.
+    """
+
+    column: str = Field(description="Column that marks a row as deleted.")
+    when: Words | None = Field(
+        default=None, min_length=1,
+        description="Values that mean deleted; the words that mean true, if not stated.",
+    )  # fmt: skip
+    any_value: bool = Field(
+        default=False, description="Every value means deleted: a time of deletion, mostly."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_text_is_column(cls, value: object) -> object:
+        return {"column": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Deleted:
+        if self.any_value and self.when is not None:
+            message = "'when' and 'any_value' can't both say which values mean deleted"
+            raise ValueError(message)
+        return self
+
+
 class StreamMapping(Strict):
     """All that mapping has to know of a stream.
 
@@ -243,6 +272,7 @@ class StreamMapping(Strict):
         currency: Filled into `currency` where an amount is mapped and the currency isn't.
         key: The raw columns that identify a row.
         version: What orders two copies of a row, or None for the start of the read.
+        deleted: How the source marks a row as deleted, or None where it never does.
         nulls: Words that mean "no value" in every column.
         into: The entities fed.
     """
@@ -254,6 +284,7 @@ class StreamMapping(Strict):
     currency: str = "VND"
     key: Names
     version: ColumnMapping | None = None
+    deleted: Deleted | None = None
     nulls: Words = ()
     into: tuple[Into, ...]
 
@@ -284,6 +315,8 @@ def source_columns(mapping: StreamMapping) -> tuple[str, ...]:
     names: list[str] = list(mapping.key)
     if mapping.version is not None:
         names.extend(mapping.version.raw_columns())
+    if mapping.deleted is not None:
+        names.append(mapping.deleted.column)
     for into in mapping.into:
         prefix = into.explode.prefix if into.explode else None
         names.extend(

@@ -11,11 +11,12 @@ from __future__ import annotations
 import polars as pl
 
 from schemas.mapping.columns import origin, prepared, time_rules
+from schemas.mapping.deleted import buried
 from schemas.mapping.models import ColumnMapping, StreamMapping
 from schemas.mapping.numbers import NumberMarks, read_integers
 from schemas.mapping.times import read_times
 
-_ORDER_COLUMNS = ("_landing_version", "_row", "_tombstone", "_read_at")
+_PLACE = ("_landing_version", "_row")
 
 
 def versions(rows: pl.DataFrame, mapping: StreamMapping) -> pl.Series:
@@ -48,7 +49,9 @@ def row_orders(rows: pl.DataFrame, *, mapping: StreamMapping) -> pl.DataFrame:
         [
             rows["_key"].alias("_landing_key"),
             versions(rows, mapping),
-            *(rows[name] for name in _ORDER_COLUMNS),
+            *(rows[name] for name in _PLACE),
+            buried(rows, mapping),
+            rows["_read_at"],
         ]
     )
 

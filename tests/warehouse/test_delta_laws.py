@@ -33,7 +33,7 @@ SETTINGS = settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
-CELLS = ("line", "code", "version", "received", "status", "fees")
+CELLS = ("line", "code", "version", "received", "status", "fees", "mark")
 SCHEMA = pa.schema([(c, pa.string()) for c in CELLS])
 STATUS = {"open": "in_progress", "closed": "completed"}
 MENDED = {**STATUS, "strange": "stopped"}
@@ -41,7 +41,10 @@ MENDED = {**STATUS, "strange": "stopped"}
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the office: a line about a dossier, with its fees as a list."""
+    """One row of the office: a line about a dossier, with its fees as a list.
+
+    `mark` is "x" where the office marks the line as deleted.
+    """
 
     line: str
     code: str
@@ -49,6 +52,7 @@ class Row:
     received: str
     status: str
     fees: str
+    mark: str
 
     def cells(self) -> dict[str, str | None]:
         return {c: getattr(self, c) or None for c in CELLS}
@@ -67,6 +71,7 @@ def mapping_of(words: dict[str, str], *, key: str) -> StreamMapping:
             "stream": "lines",
             "key": ["line"],
             "version": {"from": "version"},
+            "deleted": "mark",
             "into": [
                 Into(
                     entity="dossier",
@@ -187,6 +192,7 @@ def offices(draw: st.DrawFn) -> list[list[Row]]:
             now = Row(
                 line, draw(st.sampled_from("PQ")), draw(VERSIONS), draw(ANCHORS),
                 draw(st.sampled_from(["open", "closed", "strange"])), draw(FEES),
+                draw(st.sampled_from(["", "", "x"])),
             )  # fmt: skip
             if before is not None and draw(st.booleans()):
                 now = replace(now, version=before.version)
@@ -199,6 +205,10 @@ def offices(draw: st.DrawFn) -> list[list[Row]]:
 def _tell(before: Row | None, now: Row) -> None:
     if before is None:
         return
+    if (before.mark, now.mark) == ("", "x"):
+        event("marked as deleted")
+    if (before.mark, now.mark) == ("x", ""):
+        event("mark taken off")
     usable = ("2024-01-05", "2024-02-07")
     a, b = before.received, now.received
     if a in usable and b in usable and a != b:
@@ -277,12 +287,14 @@ def test_core_holds_the_newest_good_version_of_what_the_office_has(nights: list[
         core = house.core(house.mapping.into[0])
         assert core["_key"].to_list() == sorted(newest)
         # A row that came back with an older version than its tombstone's stays dead.
-        present = {row.line for row in nights[-1] if newest[row.line] == row}
+        present = {row.line for row in nights[-1] if newest[row.line] == row and not row.mark}
         for found in core.iter_rows(named=True):
             row = newest[found["_key"]]
             assert found["dossier_code"] == row.code
             assert found["status"] == MENDED[row.status]
             assert (found["_deleted_at"] is None) or found["_key"] not in present
+            if row.mark:
+                assert found["_deleted_at"] is not None
 
 
 @settings(SETTINGS, max_examples=10)

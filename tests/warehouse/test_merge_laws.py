@@ -35,7 +35,8 @@ class Landed:
     version: int
     value: str
     is_accepted: bool
-    is_tombstone: bool
+    is_tombstone: bool  # it buries its key
+    is_copy: bool = False  # the source didn't send it
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -69,7 +70,7 @@ def landings(draw: st.DrawFn, *, is_many: bool) -> list[Landed]:
                 last = before[-1]
                 copy = Landed(
                     landing_version, row, line, last.key, last.version, last.value,
-                    last.is_accepted, True,
+                    last.is_accepted, True, is_copy=True,
                 )  # fmt: skip
                 rows.append(copy)
                 continue
@@ -82,7 +83,7 @@ def landings(draw: st.DrawFn, *, is_many: bool) -> list[Landed]:
                     draw(st.integers(1, 4)),
                     draw(st.sampled_from("xyz")),
                     draw(st.integers(0, 3)) > 0,
-                    False,
+                    draw(st.integers(0, 5)) == 0,
                 )
             )
     _tell(rows)
@@ -92,6 +93,8 @@ def landings(draw: st.DrawFn, *, is_many: bool) -> list[Landed]:
 def _tell(rows: list[Landed]) -> None:
     if any(r.is_tombstone for r in rows):
         event("tombstone")
+    if any(r.is_tombstone and not r.is_copy for r in rows):
+        event("marked as deleted")
     for a in rows:
         for b in rows:
             if a is b or a.key != b.key:
@@ -147,8 +150,8 @@ def candidates(rows: list[Landed], batch: set[int], *, folds: bool) -> pl.DataFr
                 "_source": "s", "_stream": "t", "_key": r.key, "_landing_key": r.line,
                 "_version": r.version, "_landing_version": r.landing_version, "_row": r.row,
                 "_row_hash": r.value, "_read_at": r.read_at, "_tombstone": r.is_tombstone,
-                "_accepted": r.is_accepted, "_in_batch": r.landing_version in batch,
-                "_folds": folds, "_warnings": [], "_id": i,
+                "_is_copy": r.is_copy, "_accepted": r.is_accepted,
+                "_in_batch": r.landing_version in batch, "_folds": folds, "_warnings": [], "_id": i,
             }
             for i, r in enumerate(rows)
         ],
@@ -229,7 +232,7 @@ def integrate_many(core: Core, rows: list[Landed], batch: int, *, folds: bool) -
 
 
 def assert_conserved(plan: MergePlan, rows: list[Landed], batch: set[int]) -> None:
-    derived = [r for r in rows if r.landing_version in batch and not r.is_tombstone]
+    derived = [r for r in rows if r.landing_version in batch and not r.is_copy]
     assert plan.fates["rows"].sum() == len(derived)
     rejected = plan.fates.filter(pl.col("fate") == "quarantined")["rows"].sum()
     assert rejected == sum(not r.is_accepted for r in derived)
