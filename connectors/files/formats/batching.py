@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.files.formats.composed import composed
 from connectors.files.formats.protocol import BAD_VALUES, TRAIL
 from connectors.files.text import RAW_BYTES
+from schemas.errors import ContractError
 
 TOO_LONG = "line_too_long"
 _ROWS_AT_ONCE = 20_000
@@ -101,6 +104,45 @@ class Rows:
                     kept[row] = None
                     self._bad.setdefault(row, []).append(name)
             return composed(pa.array(kept, pa.string()))
+
+
+def without_long(batch: pa.RecordBatch, width: int, *, longest: int) -> pa.RecordBatch:
+    """The batch with its too long rows made unreadable.
+
+    Args:
+        batch: Its first columns are the cells; then come `_line`, `_unreadable`, `_raw`.
+        width: How many cells a row has.
+        longest: Most bytes of a row.
+    """
+    if not width:
+        return batch
+    columns = batch.columns
+    letters = reduce(pc.add, (pc.binary_length(c).cast(pa.int64()) for c in columns[:width]))
+    if (pc.max(letters).as_py() or 0) <= longest:
+        return batch
+    is_long = pc.greater(letters, longest)
+    raw = reduce(
+        lambda left, right: pc.binary_join_element_wise(left, right, " "),
+        (pc.utf8_slice_codeunits(column, 0, 200) for column in columns[:width]),
+    )
+    nothing = pa.scalar(None, pa.string())
+    columns[:width] = [pc.if_else(is_long, nothing, column) for column in columns[:width]]
+    columns[width + 1] = pc.if_else(is_long, TOO_LONG, nothing)
+    columns[width + 2] = pc.if_else(is_long, pc.utf8_slice_codeunits(raw, 0, 500), nothing)
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def raise_if_absent(
+    absent: Iterable[str], optional: Sequence[str], *, what: str, place: str
+) -> None:
+    """Raises ContractError for the columns that no record had and that aren't optional."""
+    missing = [column for column in absent if column not in optional]
+    if missing:
+        message = (
+            f"{place}: no record has {', '.join(map(repr, missing))}; {what}, or name it in "
+            "`optional:` where it may be missing from a whole file"
+        )
+        raise ContractError(message)
 
 
 def _is_text(value: str) -> bool:

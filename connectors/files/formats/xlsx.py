@@ -7,7 +7,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import reduce
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -22,7 +21,7 @@ from python_calamine import (
 )
 
 from connectors.files.folder import os_error
-from connectors.files.formats.batching import TOO_LONG, row_schema
+from connectors.files.formats.batching import row_schema, without_long
 from connectors.files.formats.cells import cell_text, text_column
 from connectors.files.formats.composed import composed
 from connectors.files.formats.header import (
@@ -295,7 +294,7 @@ class SheetReader:
         if is_row is None or is_row.false_count:
             batch = batch.filter(_with_any(is_row, numbers, cells, sheet))
         batch = without_header(batch, self._repeated)
-        return _without_long(batch, len(columns), longest=self._longest)
+        return without_long(batch, len(columns), longest=self._longest)
 
     def _bad(self, numbers: Sequence[int], sheet: Sheet) -> pa.Array:
         if not sheet.valueless:
@@ -323,26 +322,6 @@ def _with_any(
         for at, (number, is_known) in enumerate(zip(numbers, known, strict=True))
     ]
     return pa.array(kept, pa.bool_())
-
-
-def _without_long(batch: pa.RecordBatch, width: int, *, longest: int) -> pa.RecordBatch:
-    """The batch with its too long rows made unreadable."""
-    if not width:
-        return batch
-    columns = batch.columns
-    letters = reduce(pc.add, (pc.binary_length(c).cast(pa.int64()) for c in columns[:width]))
-    if (pc.max(letters).as_py() or 0) <= longest:
-        return batch
-    is_long = pc.greater(letters, longest)
-    raw = reduce(
-        lambda left, right: pc.binary_join_element_wise(left, right, " "),
-        (pc.utf8_slice_codeunits(column, 0, 200) for column in columns[:width]),
-    )
-    nothing = pa.scalar(None, pa.string())
-    columns[:width] = [pc.if_else(is_long, nothing, column) for column in columns[:width]]
-    columns[width + 1] = pc.if_else(is_long, TOO_LONG, nothing)
-    columns[width + 2] = pc.if_else(is_long, pc.utf8_slice_codeunits(raw, 0, 500), nothing)
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def _find_header(
