@@ -110,10 +110,15 @@ def scan(file: SourceFile, *, encoding: str | None, where: str) -> TextFile:
     return TextFile(file=file, encoding=found, has_mark=has_mark)
 
 
+def marked(first: bytes) -> str | None:
+    """The encoding whose byte order mark a text begins with, or None."""
+    return next((codec for mark, codec in _MARKS if first.startswith(mark)), None)
+
+
 def _encoding(first: bytes, stated: str | None) -> tuple[str, bool]:
-    for mark, codec in _MARKS:
-        if first.startswith(mark):
-            return codec, True
+    found = marked(first)
+    if found is not None:
+        return found, True
     if stated is None or codecs.lookup(stated).name in {"utf-8", "utf-8-sig"}:
         return "utf-8", False
     return stated, False
