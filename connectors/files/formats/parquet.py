@@ -84,9 +84,12 @@ class ParquetReader:
         with self._opened() as parquet:
             batches = parquet.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False)
             while (batch := self._guarded(lambda: next(batches, None))) is not None:
-                for part in _bounded(batch):
+                for part in self._guarded(partial(_bounded, batch)):
                     yield self._texts(part, line)
                     line += part.num_rows
+        if line != self._rows + 1:
+            message = f"{self._place} has {line - 1} rows where it says {self._rows}"
+            raise SourceError(message)
 
     def _texts(self, batch: pa.RecordBatch, line: int) -> pa.RecordBatch:
         rows = batch.num_rows
@@ -135,19 +138,22 @@ def _text_columns(schema: pa.Schema) -> list[str]:
     return [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_binary(f.type)]
 
 
-def _bounded(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def _bounded(batch: pa.RecordBatch) -> list[pa.RecordBatch]:
     """The batch in slices whose texts aren't too long altogether."""
+    batch.validate(full=True)  # a broken file may point outside of its dictionaries
     lengths = pa.nulls(batch.num_rows, pa.int64()).fill_null(0)
     for column in batch.columns:
         if pa.types.is_dictionary(column.type):
             sizes = pc.binary_length(column.dictionary).cast(pa.int64())
             lengths = pc.add(lengths, sizes.take(column.indices).fill_null(0))
     ends = pc.divide(pc.cumulative_sum(lengths), _BYTES_AT_ONCE).to_pylist()
+    parts = []
     start = 0
     while start < batch.num_rows:
         end = bisect_right(ends, ends[start])
-        yield batch.slice(start, end - start)
+        parts.append(batch.slice(start, end - start))
         start = end
+    return parts
 
 
 def _text(column: pa.Array) -> pa.Array:

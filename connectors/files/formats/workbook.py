@@ -34,8 +34,7 @@ _ROW = re.compile(rb"<row[\s>/]")
 _CELL = re.compile(rb"<c[\s>/]")
 _PREFIXED = re.compile(rb"<[\w.-]+:(?:c|row)[\s>/]")
 _SECOND_LETTER = re.compile(rb'<c r="[A-Z][A-Z]')
-_FAR_COLUMN = re.compile(rb'<c r="([A-Z]{3})\d')
-_LAST_OF_TWO_LETTERS = 26 * 27 - 1
+_FAR_COLUMN = re.compile(rb'<c r="([A-Z]{2,3})\d')
 _VALUE = re.compile(rb"<(?:\w+:)?v>(\d{1,9})</")
 _PLACE = re.compile(rb"([A-Z]{1,3})(\d{1,7})")
 _ERROR = re.compile(rb'<c r="([A-Z]{1,3})(\d{1,7})"[^>]*\st="e"')
@@ -217,7 +216,7 @@ class _Look:
         found.count += cells
         found.rows = max(found.rows, *map(int, numbers), 0)
         if _SECOND_LETTER.search(xml):
-            far = max(map(_column, _FAR_COLUMN.findall(xml)), default=_LAST_OF_TWO_LETTERS)
+            far = max(map(_column, set(_FAR_COLUMN.findall(xml))), default=0)
             found.columns = max(found.columns, far + 1)
         if b't="e"' in xml:
             for column, row in _ERROR.findall(xml):

@@ -159,7 +159,7 @@ def local_name(element: Element) -> str:
 
 def attribute(element: Element, name: str) -> str | None:
     """The attribute of that name, in whatever namespace."""
-    value = element.get(name)
+    value: str | None = element.get(name)
     if value is None:
         value = next((v for k, v in element.items() if k.rpartition("}")[2] == name), None)
     return value
