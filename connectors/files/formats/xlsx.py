@@ -48,8 +48,8 @@ class Sheet:
     """A sheet in memory.
 
     Attributes:
-        cells: Its rows from the first that holds anything.
-        top: Number of that row, from 1.
+        cells: Its cells.
+        top: Number of the first row that holds anything, from 1.
         left: Position of the first column that holds anything, from 0.
         spans: The merged cells, rows from 1, columns from 0.
         valueless: Row: columns with an error or an uncalculated formula.
@@ -64,8 +64,8 @@ class Sheet:
     size: int
 
     def rows(self) -> Iterator[tuple[int, list[Any]]]:
-        """Every row with its number; its cells from column `left`."""
-        return enumerate(_guarded(self.cells.iter_rows), self.top)
+        """Every row with its number, empty ones before `top` too; its cells from column `left`."""
+        return enumerate(_guarded(self.cells.iter_rows), 1)
 
 
 class Workbook:
@@ -328,7 +328,7 @@ def _find_header(
     sheet: Sheet, stream: FilesStream, columns: Sequence[str], *, place: str
 ) -> tuple[HeaderCells, int]:
     """The header, with names by position from column A, and the number of the row behind it."""
-    searched = max(SEARCHED_RECORDS, (stream.header_row or 0) - sheet.top + 1)
+    searched = sheet.top + max(SEARCHED_RECORDS, stream.header_row or 0)
     rows = {
         number: [""] * sheet.left + [cell_text(value).strip() for value in row]
         for number, row in islice(sheet.rows(), searched)
