@@ -14,10 +14,12 @@ from lxml import etree
 
 from schemas.errors import ConfigError
 
-_NAME = r"(?:[\w.\-]+:)?([\w.\-]+|\*)"
+_WORD = r"[^\W\d][\w.\-]*"
+_NAME = rf"(?:{_WORD}:)?({_WORD}|\*)"
 _STEP = re.compile(rf"{_NAME}(?:\[@{_NAME}=(?:'([^']*)'|\"([^\"]*)\")\])?(\[\])?(?=/|$)")
 _ATTRIBUTE = re.compile(rf"@{_NAME}$")
-_ROW_PATH = re.compile(r"(//|/)?((?:[\w.\-:]+|\*)(?:/(?:[\w.\-:]+|\*))*)")
+_ROW_STEP = rf"(?:(?:{_WORD}:)?{_WORD}|\*)"
+_ROW_PATH = re.compile(rf"(//|/)?({_ROW_STEP}(?:/{_ROW_STEP})*)")
 
 Element: TypeAlias = etree._Element
 

@@ -15,7 +15,7 @@ from connectors.files.formats.xml_paths import Element, FieldPath, RowPath, loca
 from schemas.errors import ConfigError
 
 _FED_BYTES = 128 * 1024
-_MOST_BYTES_WITHOUT_ROW = 64 * 1024 * 1024
+_MOST_BYTES_WITHOUT_ROW = 16 * 1024 * 1024
 Cells = list["str | None"]
 Fields = Sequence[Sequence[FieldPath]]
 
@@ -104,11 +104,11 @@ class RowStream:
                     yield from self._taken(parser)
                     since = since + _FED_BYTES if self.count == before else 0
                     if since > _MOST_BYTES_WITHOUT_ROW:
-                        raise NotXmlError("has more than 64 MiB without the end of a row")
+                        raise NotXmlError("has more than 16 MiB without the end of a row")
             self.root = parser.close()
         except etree.XMLSyntaxError as error:
-            message = f"isn't XML from line {error.lineno} on, or ends too early"
-            raise NotXmlError(message) from None
+            where = f" from line {error.lineno} on" if error.lineno else ""
+            raise NotXmlError(f"isn't XML{where}, or ends too early") from None
         yield from self._taken(parser)
         yield from self._waiting
 
@@ -141,7 +141,8 @@ class RowStream:
         if len(self._waiting) >= self._most:
             for level in self._starts:
                 if level <= self._top:
-                    self._early[level] = self._fill(self._chain[level - 1], level)
+                    found = self._fill(self._chain[level - 1], level)
+                    self._stay_the_same(self._early.setdefault(level, found), found)
             yield from self._let_go()
 
     def _enter(self, row: Element) -> None:
@@ -184,17 +185,19 @@ class RowStream:
         else:
             return
         if level <= self._top:
-            early = self._early.pop(level, None)
             found = self._fill(element, level)
-            if early is not None and early != found:
-                message = (
-                    f"has a value above its rows that stands behind more than {self._most} of them"
-                )
-                raise NotXmlError(message)
+            self._stay_the_same(self._early.pop(level, found), found)
         self._ended[level] += 1
         self._ended[level - 1] = 0
         if level == self._top:
             yield from self._let_go()
+
+    def _stay_the_same(self, early: Cells, found: Cells) -> None:
+        if early != found:
+            message = (
+                f"has a value above its rows that stands behind more than {self._most} of them"
+            )
+            raise NotXmlError(message)
 
     def _fill(self, element: Element, level: int) -> Cells:
         """Gives the rows that wait the values of the element that far above them."""

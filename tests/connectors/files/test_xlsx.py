@@ -18,6 +18,7 @@ from tests.connectors.files.books import MAIN, book, with_part
 from tests.connectors.files.support import read, rows, spec
 from tests.support.processes import python
 
+MORNING = datetime.fromisoformat("2024-01-05T10:11:12")
 SHEET = "xl/worksheets/sheet1.xml"
 
 
@@ -50,7 +51,7 @@ def test_a_table_that_begins_far_from_the_corner_keeps_its_row_numbers(tmp_path:
 def test_values_arrive_as_the_text_a_person_means(tmp_path: Path) -> None:
     values = [
         ((date(2024, 1, 5), "day"), "2024-01-05"),
-        ((datetime(2024, 1, 5, 10, 11, 12), "stamp"), "2024-01-05T10:11:12"),
+        ((MORNING, "stamp"), "2024-01-05T10:11:12"),
         ((time(10, 11), "hour"), "10:11:00"),
         ((timedelta(hours=30), "long"), "30:00:00"),
         (12.0, "12"),
@@ -72,7 +73,7 @@ def test_values_arrive_as_the_text_a_person_means(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [3, 20_500])
 def test_a_column_of_one_kind_arrives_like_a_mixed_one(tmp_path: Path, count: int) -> None:
-    stamps = [datetime(2024, 1, 5, 10, 11, n % 60) for n in range(count)]
+    stamps = [MORNING.replace(second=n % 60) for n in range(count)]
     made = [["n", "s", "t"], *([float(n), f"{n}", (s, "x")] for n, s in enumerate(stamps))]
     book(tmp_path / "a.xlsx", {"A": made}, x="yyyy-mm-dd hh:mm:ss")
     found = rows(tmp_path, wanted("n", "s", "t"))
@@ -260,10 +261,12 @@ def test_a_stray_cell_at_the_end_of_the_world_is_refused_in_bounded_memory(
 
 def test_a_workbook_that_unpacks_out_of_all_bounds_is_refused(tmp_path: Path) -> None:
     path = book(tmp_path / "a.xlsx", {"A": [["a"], [1]]})
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as bomb:
-        with bomb.open("xl/bomb.xml", "w", force_zip64=True) as part:
-            for _ in range(1025):
-                part.write(b" " * 1024 * 1024)
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as bomb,
+        bomb.open("xl/bomb.xml", "w", force_zip64=True) as part,
+    ):
+        for _ in range(1025):
+            part.write(b" " * 1024 * 1024)
     said, grown = python(MEASURED, str(tmp_path)).splitlines()
     assert "'a.xlsx' unpacks to more than 1 GiB" in said
     assert int(grown) < 100
