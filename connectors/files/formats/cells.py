@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _EXACT = 2**53
+_MIDNIGHT = time()
 
 
 def text_column(values: Sequence[Any]) -> pa.Array:
@@ -19,17 +20,36 @@ def text_column(values: Sequence[Any]) -> pa.Array:
     if kinds == {str}:
         return pa.array(values, pa.string())
     if kinds == {float}:
-        numbers = pa.array(values, pa.float64())
-        is_whole = pc.and_(pc.equal(numbers, pc.floor(numbers)), pc.less(pc.abs(numbers), _EXACT))
-        if is_whole.false_count == 0:
-            return numbers.cast(pa.int64()).cast(pa.string())
-    if kinds == {datetime}:
-        stamps = pa.array(values, pa.timestamp("ms"))
-        if pc.max(pc.millisecond(stamps)).as_py() == 0:
-            return pc.replace_substring(stamps.cast(pa.timestamp("s")).cast(pa.string()), " ", "T")
+        return _numbers(pa.array(values, pa.float64()))
+    if kinds <= {datetime, date}:
+        stamps = [v if type(v) is datetime else datetime.combine(v, _MIDNIGHT) for v in values]
+        return _stamps(pa.array(stamps, pa.timestamp("ms")))
     if len(kinds) == 1:
         return pa.array(map(_TEXTS[kinds.pop()], values), pa.string())
     return pa.array([_TEXTS[type(value)](value) for value in values], pa.string())
+
+
+def _numbers(values: pa.Array) -> pa.Array:
+    """Arrow's text is right, unless it has more digits than Excel keeps, or an exponent."""
+    texts = values.cast(pa.string())
+    is_other = pc.or_(pc.greater(pc.utf8_length(texts), 15), pc.match_substring(texts, "e"))
+    is_other = pc.or_(is_other, pc.equal(texts, "-0"))
+    if not is_other.true_count:
+        return texts
+    others = pa.array(map(_number, values.filter(is_other).to_pylist()), pa.string())
+    return pc.replace_with_mask(texts, is_other, others)
+
+
+def _stamps(values: pa.Array) -> pa.Array:
+    """Calamine gives a stamp at midnight as a date."""
+    if pc.max(pc.millisecond(values)).as_py():
+        is_date = pc.equal(pc.floor_temporal(values, unit="day"), values)
+        texts = pa.array(map(_stamp, values.to_pylist()), pa.string())
+    else:
+        seconds = values.cast(pa.timestamp("s"))
+        is_date = pc.equal(pc.floor_temporal(seconds, unit="day"), seconds)
+        texts = pc.replace_substring(seconds.cast(pa.string()), " ", "T")
+    return pc.if_else(is_date, pc.utf8_slice_codeunits(texts, 0, 10), texts)
 
 
 def cell_text(value: object) -> str:

@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 import xlsxwriter
 
+from connectors.files.formats.cells import cell_text, text_column
 from connectors.protocol import ReadRequest
 from connectors.registry import FilesOptions, connect
 from schemas.errors import ContractError, SourceError
@@ -81,6 +82,15 @@ def test_a_column_of_one_kind_arrives_like_a_mixed_one(tmp_path: Path, count: in
         (str(n), str(n), s.isoformat()) for n, s in enumerate(stamps)
     ]
     assert [row[0] for row in found] == list(range(2, count + 2))
+
+
+def test_a_column_of_one_kind_says_what_each_cell_says() -> None:
+    numbers = [0.0, -0.0, 12.0, 0.3, 0.1 + 0.2, 1e-7, 1e15, 123456789012345.6, -1234567.125,
+               9007199254740991.0, 1.5e300, 40.740575425134001]  # fmt: skip
+    stamps = [MORNING, date(2024, 1, 5), MORNING.replace(microsecond=500_000), date(1899, 12, 31)]
+    for values in (numbers, stamps, stamps[:2], [True, False], [time(10), time(11, 1)]):
+        assert text_column(values).to_pylist() == [cell_text(value) for value in values]
+    assert cell_text(MORNING.replace(microsecond=500_000)) == "2024-01-05T10:11:12.500"
 
 
 def test_a_cell_merged_downwards_counts_for_every_row_and_one_merged_sideways_for_one(
