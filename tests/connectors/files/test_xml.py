@@ -169,7 +169,7 @@ def test_paths_that_cannot_be_understood_are_named(tmp_path: Path) -> None:
 
 def test_a_wrong_path_of_rows_is_an_error_and_an_empty_list_is_none(tmp_path: Path) -> None:
     put(tmp_path, LOG % "")
-    for path in ("/log/case/event", "/root/trace/event", "//case", "/trace/event"):
+    for path in ("/log/case/event", "/top/trace/event", "//case", "/trace/event"):
         with pytest.raises(ContractError, match=r"'a\.xml' has no element where `rows:` says"):
             read(tmp_path, wanted("id", rows=path))
     put(tmp_path, "<log><trace/></log>")
