@@ -46,8 +46,9 @@ class SqlOptions(OptionsModel):
     """How a database is reached. `url` may hold a reference such as `${OFFICE_URL}`."""
 
     url: SecretStr = Field(
-        description="Database URL: postgresql://user:password@host:5432/name or "
-        "sqlite:////path/to/file.db. Write it as a reference: ${VARIABLE}."
+        description="Database URL: postgresql://user:password@host:5432/name, likewise mysql://, "
+        "mariadb://, mssql://, oracle://; or sqlite:////path/to/file.db. Write it as a reference: "
+        "${VARIABLE}."
     )
     default_schema: Text | None = Field(
         default=None, description="Schema of tables named without one (default: the role's own)."

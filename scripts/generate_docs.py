@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from connectors.sql import types
+from connectors.sql import types_page
 from flows.catalog_schema import source_json_schema
 from schemas import dictionary
 
@@ -23,7 +23,7 @@ def _editors() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "data-dictionary.md": dictionary.as_markdown,
-    "types.md": types.as_markdown,
+    "types.md": types_page.as_markdown,
     "source.schema.json": _editors,
 }
 

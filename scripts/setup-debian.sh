@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that tests need beside what pip brings. The list is empty while
-# every server that the tests start comes in a wheel.
+# Installs the Debian packages that tests need beside what pip brings: the servers that no wheel
+# holds. The tests start them by themselves, on loopback; Debian's own services aren't needed.
 set -euo pipefail
 
-packages=()
+packages=(mariadb-server)
 
 missing=()
 for name in ${packages[@]+"${packages[@]}"}; do

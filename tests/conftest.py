@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mariadb import MariaServer, mariadb_server, missing_program
 from tests.support.postgres import Server, fresh_database
 from tests.support.postgres import postgres_server as start_server
 
@@ -63,6 +64,18 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
     """URL of a new, empty database of the superuser."""
     with fresh_database(postgres_server) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def maria_server() -> Iterator[MariaServer]:
+    """One real MariaDB for the session (for each worker of xdist its own)."""
+    if (absent := missing_program()) is not None:
+        needs_service(f"{absent} comes with Debian's mariadb-server (scripts/setup-debian.sh)")
+    with (
+        tempfile.TemporaryDirectory(prefix="lienthong-mariadb-") as folder,
+        mariadb_server(Path(folder)) as server,
+    ):
+        yield server
 
 
 def needs_service(reason: str) -> None:

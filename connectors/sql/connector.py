@@ -171,7 +171,7 @@ class _Table:
             raise ConfigError(message)
         self.stream: SqlStream = spec.options
         self.source: sa.FromClause = statements.source_of(
-            self.stream, default_schema=options.default_schema
+            self.stream, default_schema=options.default_schema, dialect=session.dialect
         )
         self.columns = session.describe(self.stream, self.source)
         self._where = _where(spec)
@@ -263,5 +263,7 @@ def _next_after(column: SourceColumn, highest: str | None) -> CursorValue | None
         return int(highest.partition(".")[0]) + 1
     if column.cursor == "text":
         return highest + "\x01"  # the least text that is greater, in every collation
+    if column.cursor == "padded_text":
+        return highest + "!"  # greater than the blanks, which the comparison fills up with
     message = f"column {column.name!r} is {column.type}: it can't be a cursor"
     raise ConfigError(message)

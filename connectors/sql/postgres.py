@@ -64,6 +64,8 @@ class PostgresDatabase:
 class PostgresSession:
     """A `Session`: one repeatable-read transaction."""
 
+    dialect = "postgres"
+
     def __init__(self, connection: dbapi.Connection, *, where: str, timezone: str | None) -> None:
         self._connection = connection
         self._where = where

@@ -18,6 +18,7 @@ from connectors.sql.types import SourceColumn
 class Session(Protocol):
     """One read-only connection in one transaction: all of its statements see the same rows."""
 
+    dialect: str  # as sqlglot names it
     zone: str  # IANA zone of times that carry none
 
     def describe(self, stream: SqlStream, source: sa.FromClause) -> tuple[SourceColumn, ...]:

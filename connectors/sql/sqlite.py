@@ -97,6 +97,8 @@ class SqliteDatabase:
 class SqliteSession:
     """A `Session`: one read transaction."""
 
+    dialect = "sqlite"
+
     def __init__(self, connection: sa.Connection, *, where: str, zone: str, seconds: float) -> None:
         self.zone = zone
         self._connection = connection

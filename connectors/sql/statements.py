@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mssql, oracle
+from sqlalchemy.sql import quoted_name
 
 from connectors.protocol import CursorValue
 from connectors.registry import SqlStream
-from connectors.sql.types import CursorKind, SourceColumn
+from connectors.sql.bounds import bound, first_carried
+from connectors.sql.casts import applied
+from connectors.sql.queries import from_query
+from connectors.sql.types import SourceColumn
 from schemas.errors import ConfigError
 
 Statement = sa.Select[Any]
 
 _NAME_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 
-_BIND_TYPES: dict[CursorKind, sa.types.TypeEngine[Any]] = {
-    "timestamptz": sa.DateTime(timezone=True),
-    "timestamp": sa.DateTime(),
-    "date": sa.Date(),
-    "integer": sa.BigInteger(),
-    "numeric": sa.Numeric(),
-    "text": sa.Text(),
-}
+_TEXT = (
+    sa.Text()
+    .with_variant(mssql.NVARCHAR(4000), "mssql")
+    .with_variant(oracle.VARCHAR2(4000), "oracle")
+)
 
 
 def split_name(table: str) -> tuple[str | None, str]:
@@ -53,13 +53,18 @@ def split_name(table: str) -> tuple[str | None, str]:
     return (None, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
 
 
-def source_of(stream: SqlStream, *, default_schema: str | None) -> sa.FromClause:
-    """The table, view or subquery that a stream reads."""
+def source_of(stream: SqlStream, *, default_schema: str | None, dialect: str) -> sa.FromClause:
+    """The table, view or query that a stream reads.
+
+    Args:
+        stream: The stream's options.
+        default_schema: Schema of a table named without one.
+        dialect: The database's, as sqlglot names it.
+    """
     if stream.table is not None:
         schema, name = split_name(stream.table)
         return sa.table(name, schema=schema or default_schema)
-    query = (stream.query or "").strip().rstrip(";").rstrip()
-    return sa.text(query.replace(":", r"\:")).columns().subquery("stream")
+    return from_query(stream.query or "", dialect=dialect)
 
 
 def selected(*columns: sa.ColumnElement[Any]) -> Statement:
@@ -85,32 +90,26 @@ def rows(
     return statement.where(*where).limit(limit)
 
 
+def _raw(column: SourceColumn) -> sa.ColumnElement[Any]:
+    """The column under exactly its name: unquoted, Oracle would fold it."""
+    return sa.column(quoted_name(column.name, quote=True))
+
+
 def _delivered(column: SourceColumn) -> sa.ColumnElement[Any]:
-    raw: sa.ColumnElement[Any] = sa.column(column.name)
-    match column.cast:
-        case "none":
-            return raw
-        case "bigint":
-            raw = sa.cast(raw, sa.BigInteger)
-        case "text":
-            raw = sa.cast(raw, sa.Text)
-        case "money":
-            raw = sa.cast(sa.cast(raw, sa.Numeric), sa.Text)
-        case "json":
-            raw = sa.cast(sa.func.to_json(raw), sa.Text)
-        case "hex":
-            raw = sa.func.encode(raw, sa.literal_column("'hex'"))
-    return raw.label(column.name)
+    raw = _raw(column)
+    if column.cast == "none":
+        return raw
+    return applied(raw, column.cast, name=column.name).label(quoted_name(column.name, quote=True))
 
 
 def at_least(column: SourceColumn, low: CursorValue, zone: str) -> sa.ColumnElement[bool]:
     """Cursor >= low."""
-    return sa.column(column.name) >= typed(column, low, zone)
+    return _raw(column) >= bound(column, low, zone)
 
 
 def below(column: SourceColumn, high: CursorValue, zone: str) -> sa.ColumnElement[bool]:
     """Cursor < high."""
-    return sa.column(column.name) < typed(column, high, zone)
+    return _raw(column) < bound(column, high, zone)
 
 
 def counts(
@@ -118,16 +117,16 @@ def counts(
 ) -> Statement:
     """One row, from one scan: rows without a cursor, at or past `high`, below `high`.
 
-    PostgreSQL's `-infinity` is before every interval: it counts as no cursor.
+    A time before the first year that is carried lands as null, so it counts as no cursor: the
+    `-infinity` of PostgreSQL, the zero date of MariaDB.
     """
-    cursor: sa.ColumnElement[Any] = sa.column(column.name)
+    cursor = _raw(column)
     none: sa.ColumnElement[bool] = cursor.is_(None)
-    if column.cursor in {"timestamptz", "timestamp", "date"}:
-        kind = _BIND_TYPES[column.cursor]
-        none = sa.or_(none, cursor == sa.cast(sa.literal_column("'-infinity'"), kind))
+    if (first := first_carried(column)) is not None:
+        none = sa.or_(none, cursor < first)
     conditions = [none]
     if high is not None:
-        limit = typed(column, high, zone)
+        limit = bound(column, high, zone)
         conditions += [cursor >= limit, sa.and_(sa.not_(none), cursor < limit)]
     found = [sa.func.count(sa.case((condition, 1))) for condition in conditions]
     labels = ("without", "past", "below")
@@ -137,40 +136,8 @@ def counts(
 
 def highest(source: sa.FromClause, column: SourceColumn) -> Statement:
     """The greatest cursor value, as text."""
-    cursor: sa.ColumnElement[Any] = sa.column(column.name)
-    found = sa.func.max(cursor)
-    return sa.select(sa.cast(found, sa.Text).label("highest")).select_from(source)
-
-
-def typed(column: SourceColumn, value: CursorValue, zone: str) -> sa.ColumnElement[Any]:
-    """A cursor value as a bind of the cursor's own type (never text against a time).
-
-    Raises:
-        ConfigError: The value is of another kind than the column.
-    """
-    if column.cursor is None:
-        message = f"column {column.name!r} is {column.type}: it can't be a cursor"
-        raise ConfigError(message)
-    kind = _BIND_TYPES[column.cursor]
-    return sa.cast(sa.literal(_fitting(column, value, zone), kind), kind)
-
-
-def _fitting(column: SourceColumn, value: CursorValue, zone: str) -> CursorValue:
-    match column.cursor, value:
-        case "timestamptz", datetime():
-            return value if value.tzinfo else value.replace(tzinfo=UTC)
-        case "timestamp", datetime():
-            return value.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if value.tzinfo else value
-        case "date", datetime():
-            return (value.astimezone(ZoneInfo(zone)) if value.tzinfo else value).date()
-        case "timestamptz" | "timestamp", date():
-            midnight = datetime(value.year, value.month, value.day, tzinfo=ZoneInfo(zone))
-            return midnight if column.cursor == "timestamptz" else midnight.replace(tzinfo=None)
-        case ("date", date()) | ("text", str()):
-            return value
-        case "integer" | "numeric", int():
-            return value
-        case _:
-            kind = type(value).__name__
-            message = f"cursor {column.name!r} is {column.type} but its bound is a {kind}"
-            raise ConfigError(message)
+    cursor = _raw(column)
+    if column.cast == "bigint":
+        cursor = sa.cast(cursor, sa.BigInteger)
+    found = sa.cast(sa.func.max(cursor), _TEXT)
+    return selected(found.label("highest")).select_from(source)

@@ -58,13 +58,13 @@ def _deliver_one(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if pa.types.is_timestamp(kind) or pa.types.is_date32(kind):
-        return _within_range(array, kind)
+        return within_range(array, kind)
     if pa.types.is_decimal(kind):
-        return _decimal(array, kind)
+        return decimals(array, kind)
     return (array if array.type == kind else array.cast(kind)), None
 
 
-def _within_range(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array | None]:
+def within_range(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array | None]:
     """Nulls times that are infinite (ADBC wraps them) or outside the years that are carried."""
     is_date = pa.types.is_date32(kind)
     numbers = array.view(pa.int32() if is_date else pa.int64())
@@ -78,7 +78,7 @@ def _within_range(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Arra
     return pc.if_else(wrong, pa.scalar(None, kind), typed), wrong
 
 
-def _decimal(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array | None]:
+def decimals(array: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array | None]:
     """Text of a numeric(p,s) to decimal; NaN has no place in a decimal."""
     try:
         return array.cast(kind), None

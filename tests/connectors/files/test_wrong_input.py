@@ -11,7 +11,7 @@ import pytest
 
 from connectors.protocol import Cursor, ReadRequest
 from connectors.registry import FilesOptions, connect
-from connectors.sql.types import as_markdown
+from connectors.sql.types_page import as_markdown
 from schemas.errors import ConfigError, ContractError, SourceError, TransientSourceError
 from tests.connectors.files.support import both, read, rows, spec
 from tests.support.processes import ROOT, python

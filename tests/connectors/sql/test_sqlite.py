@@ -144,13 +144,13 @@ def test_check_shows_columns_and_primary_key(tmp_path: Path) -> None:
     assert found.notes == ("primary key: part, Số hồ sơ",)
 
 
-def refused(url: str, kind: type[Exception], wanted: Any = None, **options: Any) -> str:
+def refused(url: str, kind: Any, wanted: Any = None, **options: Any) -> str:
     with (
         pytest.raises(kind) as caught,
         connector(url, **options).read(wanted or spec("id"), ReadRequest()) as reading,
     ):
         list(reading.batches())
-    assert type(caught.value) is kind
+    assert type(caught.value) in (kind if isinstance(kind, tuple) else (kind,))
     assert VALUE not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return str(caught.value)
@@ -180,7 +180,7 @@ def test_missing_tables_and_columns_are_named(tmp_path: Path) -> None:
 )
 def test_a_query_that_writes_is_refused(tmp_path: Path, query: str) -> None:
     url = make(tmp_path / "a.db", "CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1)")
-    refused(url, SourceError, spec("id", query=query))
+    refused(url, (ConfigError, SourceError), spec("id", query=query))
     assert read(url, spec("id"))[0].num_rows == 1
 
 

@@ -88,7 +88,7 @@ def test_a_host_that_never_answers_is_given_up() -> None:
 
 def test_a_url_that_is_none_is_refused_without_being_shown() -> None:
     with pytest.raises(ConfigError) as caught:
-        connector(f"mysql://u:{PASSWORD}@h/db")
+        connector(f"mongodb://u:{PASSWORD}@h/db")
     assert PASSWORD not in str(caught.value)
     refused(f"postgresql://u:%ZZ{PASSWORD}@h/db", ConfigError)
     refused(f"postgresql://u:{PASSWORD}@h:port/db", ConfigError)
