@@ -16,6 +16,7 @@ import pyarrow as pa
 CursorValue = datetime | date | int | str
 CursorUnit = Literal["epoch_s", "epoch_ms", "epoch_us"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS: dict[CursorUnit, int] = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
 
 
@@ -43,17 +44,20 @@ class Cursor:
         """The late window in what the cursor's values are counted in."""
         if self.unit is None or isinstance(self.late_window, int):
             return self.late_window
-        return self.late_window * _TICKS[self.unit] // timedelta(seconds=1)
+        return self._ticks(self.late_window)
 
     def ticks(self, moment: datetime) -> int:
         """A moment (with a zone) as a value of a cursor with a unit."""
-        elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
-        return elapsed * _TICKS[self.unit or "epoch_s"] // timedelta(seconds=1)
+        return self._ticks(moment - _EPOCH)
 
     def moment(self, ticks: int) -> datetime:
         """The moment (UTC) that a value of a cursor with a unit stands for."""
-        seconds = timedelta(seconds=1) * ticks / _TICKS[self.unit or "epoch_s"]
-        return datetime(1970, 1, 1, tzinfo=UTC) + seconds
+        microseconds = ticks * 1_000_000 // _TICKS[self.unit or "epoch_s"]
+        return _EPOCH + timedelta(microseconds=microseconds)
+
+    def _ticks(self, length: timedelta) -> int:
+        microseconds = length // timedelta(microseconds=1)
+        return microseconds * _TICKS[self.unit or "epoch_s"] // 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
