@@ -35,6 +35,8 @@ _CELL = re.compile(rb"<c[\s>/]")
 _PREFIXED = re.compile(rb"<[\w.-]+:(?:c|row)[\s>/]")
 _SECOND_LETTER = re.compile(rb'<c r="[A-Z][A-Z]')
 _FAR_COLUMN = re.compile(rb'<c r="([A-Z]{2,3})\d')
+_END_OF_TEXT = re.compile(rb"</(?:\w+:)?si>")
+_ROOT_PREFIX = re.compile(rb"<([A-Za-z]\w*):worksheet[\s>]")
 _VALUE = re.compile(rb"<(?:\w+:)?v>(\d{1,9})</")
 _PLACE = re.compile(rb"([A-Z]{1,3})(\d{1,7})")
 _ERROR = re.compile(rb'<c r="([A-Z]{1,3})(\d{1,7})"[^>]*\st="e"')
@@ -141,7 +143,7 @@ class Package:
 
     def _note_lengths(self, piece: bytes) -> None:
         """Notes how long each shared text is, with its markup."""
-        first, *others = map(len, piece.split(b"</si>"))
+        first, *others = map(len, _END_OF_TEXT.split(piece))
         self._lengths[-1] += first
         self._lengths.extend(others)
 
@@ -183,16 +185,27 @@ class Package:
             raise NotAWorkbookError(f"holds a broken part {name!r}; save it anew") from None
 
     def _whole_rows(self, name: str) -> Iterator[bytes]:
+        """The XML cut before or behind rows; without the prefix where all elements have one."""
         left = b""
+        prefix = None
         for piece in self._pieces(name):
+            if prefix is None:
+                match = _ROOT_PREFIX.search(piece, 0, 4096)
+                prefix = match[1] + b":" if match else b""
             left += piece
-            cut = max(left.rfind(b"</row>"), left.rfind(b"<row"))
+            cut = max(left.rfind(b"</%brow>" % prefix), left.rfind(b"<%brow" % prefix))
             if cut > 0:
-                yield left[:cut]
+                yield _without(prefix, left[:cut])
                 left = left[cut:]
             elif len(left) > _MOST_ROW_BYTES:
                 raise NotAWorkbookError("holds a row of more than 32 MiB")
-        yield left
+        yield _without(prefix or b"", left)
+
+
+def _without(prefix: bytes, xml: bytes) -> bytes:
+    if not prefix:
+        return xml
+    return xml.replace(b"<" + prefix, b"<").replace(b"</" + prefix, b"</")
 
 
 class _Look:

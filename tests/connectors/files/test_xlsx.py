@@ -225,6 +225,10 @@ def test_a_workbook_in_another_form_of_xml_gives_the_same(tmp_path: Path) -> Non
     with_part(path, SHEET, lambda text: text.replace("<x:v>4</x:v>", "<x:f>A1</x:f>"))
     table, _ = read(tmp_path, wanted("id", "v"))
     assert table["_bad_values"].to_pylist() == [None, ["v"]]
+    with_part(path, SHEET, lambda text: text.replace('<x:c r="B2"', '<x:c  t="e" r="B2"'))
+    with_part(path, SHEET, lambda text: text.replace("<x:v>2</x:v>", "<x:v>#N/A</x:v>"))
+    table, _ = read(tmp_path, wanted("id", "v"))
+    assert table["_bad_values"].to_pylist() == [["v"], ["v"]]
 
 
 def test_a_long_row_costs_itself_only(tmp_path: Path) -> None:
