@@ -17,7 +17,14 @@ import pyarrow as pa
 from schemas.errors import WarehouseError
 from schemas.fields import CORE_SYSTEM_COLUMNS, Entity, core_schema
 from warehouse.delta import Table, as_table, retried
-from warehouse.feeds import Derived, Feed, as_candidates, derive_window, rejected_before
+from warehouse.feeds import (
+    Derived,
+    Feed,
+    as_candidates,
+    derive_window,
+    history_of,
+    rejected_before,
+)
 from warehouse.merge_plan import BUMP, EXISTING, KEY, MARK, PUT, MergePlan, plan_merge
 from warehouse.phases import reached
 from warehouse.quarantine import Quarantine, Window, rejections, unsplit
@@ -121,7 +128,7 @@ class Integration:
         self.quarantine.replace(quarantine, windows, rejected)
         reached("quarantined")
         feeds_due = [feed for feed, _ in due]
-        values, plans = self._plans(core, feeds_due, derived)
+        values, plans = self._plans(core, feeds_due, derived, goal)
         writes = pl.concat([plan.writes for plan in plans])
         reached("core_commit")
         self._commit(core, values, writes, {feed.app: goal[feed.app] for feed in feeds_due})
@@ -138,12 +145,13 @@ class Integration:
         return pl.concat([rejected, broken])
 
     def _plans(
-        self, core: Table, feeds: Sequence[Feed], derived: Sequence[Derived]
+        self, core: Table, feeds: Sequence[Feed], derived: Sequence[Derived], goal: dict[str, int]
     ) -> tuple[pl.DataFrame, list[MergePlan]]:
         """The values of every candidate, and one plan each for `same` and `many` feeds."""
-        values = pl.concat([part.rows for part in derived]).with_row_index("_id")
-        values = values.with_columns(pl.col("_id").cast(pl.Int64))
+        values = pl.concat([part.rows for part in derived])
         existing = self._existing(core, values, feeds)
+        values = _with_buried(values, existing, feeds, goal).with_row_index("_id")
+        values = values.with_columns(pl.col("_id").cast(pl.Int64))
         apps = pl.concat_str("_source", pl.lit("/"), "_stream")
         plans = []
         for is_many in (False, True):
@@ -208,6 +216,29 @@ class Integration:
             )
             .drop("_op")
         )
+
+
+def _with_buried(
+    values: pl.DataFrame, existing: pl.DataFrame, feeds: Sequence[Feed], goal: dict[str, int]
+) -> pl.DataFrame:
+    """The derived rows, and the whole history of those keys of `same` feeds that are or get buried.
+
+    A core row stands for the copies before it, but since when a key is gone is told by its last
+    living copy, which a core row that is buried doesn't show any more.
+    """
+    buried = pl.concat(
+        [
+            values.filter("_tombstone").select(KEY),
+            existing.filter(pl.col("_deleted_at").is_not_null()).select(KEY),
+        ]
+    )
+    buried = buried.drop_nulls().unique()
+    found = [values]
+    for feed in feeds:
+        keys = buried.filter(pl.col("_source") == feed.source).select("_key")
+        if keys.height and not feed.is_many:
+            found.append(history_of(feed, values, keys, to=goal[feed.app]))
+    return pl.concat(found)
 
 
 def _in(months: Sequence[str | None]) -> str:

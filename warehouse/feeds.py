@@ -166,6 +166,23 @@ def _marked(feed: Feed, derived: pl.DataFrame, after: int) -> pl.DataFrame:
     )
 
 
+def history_of(feed: Feed, values: pl.DataFrame, keys: pl.DataFrame, *, to: int) -> pl.DataFrame:
+    """Derived rows of the whole landing history of some keys of a `same` feed.
+
+    Args:
+        feed: The feed.
+        values: Derived rows that are there already; they don't come again.
+        keys: One column `_key`, distinct.
+        to: Newest landing version to look at.
+    """
+    wanted = keys.select(pl.col("_key").alias("_wanted"))
+    landed = feed.landing.history(wanted, by=None, to=to)
+    readable = landed.filter(pl.col("_unreadable").is_null())
+    rows = _marked(feed, feed.derive(readable), after=to).filter(pl.col("_key").is_not_null())
+    place = ["_source", "_stream", "_landing_version", "_row"]
+    return rows.join(values.select(place), on=place, how="anti")
+
+
 def as_candidates(derived: pl.DataFrame) -> pl.DataFrame:
     """Derived rows (with `_id`) as the plan's candidates."""
     return derived.select(CANDIDATE.keys()).cast(CANDIDATE)  # type: ignore[arg-type]

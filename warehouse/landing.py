@@ -21,7 +21,7 @@ from warehouse.delta import LostRaceError, Table, as_table
 from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
 from warehouse.landing_stamp import ReadStamp, stamp
 from warehouse.phases import reached
-from warehouse.prior import Prior
+from warehouse.prior import Prior, cursor_values
 from warehouse.state import CursorValue, StreamState
 
 CHUNK_ROWS: Final = 200_000
@@ -287,7 +287,7 @@ class _Landing:
             return False
         column, high = end.below
         landed = Prior.load(self._table, cursor=None, values=(column,))
-        alive = landed.alive_keys(pl.col(column) < high)
+        alive = landed.alive_keys(cursor_values(self._table, column, bound=high) < high)
         arrived = pl.DataFrame(pending.select(["_key"])).drop_nulls()
         return end.source_rows < pl.concat([alive, arrived]).n_unique()
 

@@ -8,7 +8,8 @@ The state of a core key is a function of the landing rows that derive it, and of
 - stale: the newest copy of the key was rejected, so the values are older than the source's.
 
 For an entity whose key is its stream's key (`same`) that is a maximum, so the core row stands for
-all copies before it and only new rows are looked at. Everywhere else (children of a list, parents
+all copies before it and only new rows are looked at; but for keys that are or get buried, whose
+whole history says since when. Everywhere else (children of a list, parents
 repeated on their lines: `many`) the plan is given the whole landing history of the keys touched.
 """
 
@@ -96,7 +97,8 @@ def plan_merge(
     """Decides the state of every key among the candidates.
 
     Args:
-        candidates: Columns CANDIDATE. For `same`: the batch, and earlier rejected copies. For
+        candidates: Columns CANDIDATE. For `same`: the batch, earlier rejected copies, and every
+            copy of a key that is or gets buried. For
             `many`: the whole landing history of every key and line touched, the batch included.
             Rows whose `_key` is null are only counted.
         existing: Columns EXISTING: the core rows of the candidates' keys.

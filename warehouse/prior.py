@@ -6,10 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from warehouse.delta import Table
 
 _MARKS = {"_key": pl.String, "_row_hash": pl.String}
+
+
+def cursor_values(table: Table, column: str, *, bound: Any) -> pl.Expr:  # noqa: ANN401
+    """The values of a cursor column, comparable with a bound.
+
+    A number without declared digits lands as text: as a text, 9 would be greater than 100.
+    """
+    is_text = pa.types.is_string(table.schema.field(column).type)
+    if is_text and isinstance(bound, int):
+        return pl.col(column).cast(pl.Float64, strict=False)
+    return pl.col(column)
 
 
 class Prior:
@@ -43,7 +55,8 @@ class Prior:
         rows = table.scan()
         if cursor is not None:
             column, low = cursor
-            rows = rows.filter((pl.col(column) >= low) | pl.col(column).is_null())
+            value = cursor_values(table, column, bound=low)
+            rows = rows.filter((value >= low) | value.is_null())
         order = ["_landing_version", "_row"]
         frame = rows.select(
             *_MARKS, *order, "_sync_id", "_tombstone", *(v for v in values if v not in _MARKS)

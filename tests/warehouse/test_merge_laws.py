@@ -207,10 +207,16 @@ class Core:
 
 
 def integrate_same(core: Core, rows: list[Landed], batch: set[int], done: set[int]) -> MergePlan:
-    """One merge of a `same` feed: the batch, and earlier rejected copies of its keys."""
+    """One merge of a `same` feed: the batch, and earlier copies of its keys.
+
+    All of them where a key is or gets buried, else the rejected ones.
+    """
     new = [r for r in rows if r.landing_version in batch]
     keys = {r.key for r in new}
-    before = [r for r in rows if r.landing_version in done and not r.is_accepted and r.key in keys]
+    buried = {r.key for r in new if r.is_tombstone}
+    buried |= {key for key, row in core.rows.items() if row["_deleted_at"] is not None}
+    earlier = [r for r in rows if r.landing_version in done and r.key in keys]
+    before = [r for r in earlier if not r.is_accepted or r.key in buried]
     plan = plan_merge(candidates([*new, *before], batch, folds=False), core.existing())
     core.apply(plan)
     return plan

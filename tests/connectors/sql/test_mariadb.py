@@ -116,10 +116,7 @@ def test_every_published_type_is_tried() -> None:
 
 
 def test_dates_that_no_calendar_holds_are_null_and_named(maria: Maria) -> None:
-    maria.execute(
-        "CREATE TABLE t (id int, d date, at datetime(6), ts timestamp NULL, y year)",
-        "SET sql_mode = ''",
-    )
+    maria.execute("CREATE TABLE t (id int, d date, at datetime(6), ts timestamp NULL, y year)")
     with contextlib.closing(
         pymysql.connect(
             host="127.0.0.1", port=maria.server.port, user="root", database=maria.name,
@@ -166,7 +163,6 @@ def test_an_interval_holds_its_low_and_not_its_high_to_the_microsecond(times: Ma
 
 
 def test_a_zero_date_counts_as_no_cursor(times: Maria) -> None:
-    times.execute("SET sql_mode = ''")
     with contextlib.closing(
         pymysql.connect(
             host="127.0.0.1", port=times.server.port, user="root", database=times.name,

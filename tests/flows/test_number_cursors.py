@@ -1,0 +1,40 @@
+"""A cursor of numbers that land as text is compared as numbers, night after night."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.receipts import SyncOptions
+from flows.steps import open_context, sync
+from tests.support.postgres import execute
+
+YAML = """\
+source: so-mot
+connector: {{type: sql, url: "{url}"}}
+streams:
+  ho_so:
+    table: t
+    key: id
+    cursor: {{column: seq, late_window: 5}}
+    into: [{{entity: dossier, columns: {{dossier_code: id, phase: seq}}}}]
+"""
+
+
+def test_a_numeric_without_digits_can_be_a_cursor(postgres_url: str, tmp_path: Path) -> None:
+    execute(
+        postgres_url,
+        "CREATE TABLE t (id int, seq numeric)",
+        "INSERT INTO t SELECT i, i FROM generate_series(1, 100) i",
+    )
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "so-mot.yaml").write_text(YAML.format(url=postgres_url), "utf-8")
+    context = open_context(
+        warehouse_uri=str(tmp_path / "warehouse"), sources_dir=tmp_path / "sources"
+    )
+    (first,) = sync(context, ["so-mot"], SyncOptions())
+    assert (first.error, first.read, first.inserted) == (None, 100, 100)
+    execute(postgres_url, "INSERT INTO t VALUES (101, 101.5)", "DELETE FROM t WHERE id = 7")
+    (second,) = sync(context, ["so-mot"], SyncOptions())
+    # 96 to 100 once more, and the new one; 9 isn't taken to be greater than 100.
+    assert (second.error, second.read, second.same, second.inserted) == (None, 6, 5, 1)
+    assert second.tombstoned == 1
