@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -476,3 +477,27 @@ def test_an_entity_with_the_streams_key_has_the_same_rows_and_others_many() -> N
 def test_the_person_key_is_not_shown() -> None:
     context = DeriveContext(person_key=b"planted-person-key", now=READ_AT)
     assert "planted" not in repr(context)
+
+
+@pytest.mark.parametrize(
+    ("values", "deleted", "marked"),
+    [
+        ([0, 1, None], "flag", [False, True, False]),
+        ([False, True, None], "flag", [False, True, False]),
+        ([0.0, 1.0, None], "flag", [False, True, False]),
+        ([Decimal("0.00"), Decimal("1.00"), None], "flag", [False, True, False]),
+        (["Không", " CÓ ", ""], "flag", [False, True, False]),
+        (["mới", "Đã  xóa", "x"], {"column": "flag", "when": ["đã xóa"]}, [False, True, False]),
+        (["", "2024-01-11", "-"], {"column": "flag", "any_value": True}, [False, True, False]),
+        (["", "x", "y"], {"column": "elsewhere"}, [False, False, False]),
+    ],
+)
+def test_a_mark_of_deletion_buries_its_row_whatever_its_type(
+    values: list[Any], deleted: Any, marked: list[bool]
+) -> None:
+    rows = landed({"code": ["H1", "H2", "H3"], "flag": values}, key=["code"])
+    mapping = mapping_of({}, deleted=deleted, nulls=["-"])
+    result = derive(rows, mapping=mapping, into=mapping.into[0], context=CONTEXT)
+    assert result["_tombstone"].to_list() == marked
+    assert result["_is_copy"].to_list() == [False, False, False]
+    assert row_orders(rows, mapping=mapping)["_tombstone"].to_list() == marked
