@@ -36,6 +36,7 @@ class CursorSession:
     ) -> None:
         self.zone = zone
         self.is_reading = False
+        self._cursor: Any = None
         self._connection = connection
         self._where = where
         self._translate = translate
@@ -52,6 +53,7 @@ class CursorSession:
         """See `Session.stream`."""
         with self._errors():
             result = self._connection.execute(statement)
+        self._cursor = result.cursor
         self.is_reading = True
         return self._batches(iter(result.partitions(batch_rows)), columns)
 
@@ -69,6 +71,13 @@ class CursorSession:
     def snapshot(self) -> tuple[int, int] | None:
         """See `Session.snapshot`: only PostgreSQL tells."""
         return None
+
+    def hang_up(self) -> None:
+        """Gives up the connection in the middle of a result, instead of reading it to its end."""
+        if not self._connection.invalidated:
+            self._connection.invalidate()
+        if self._cursor is not None:
+            self._cursor.close()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

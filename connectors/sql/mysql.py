@@ -79,9 +79,8 @@ class MysqlDatabase:
             try:
                 yield session
             finally:
-                if session.is_reading and not connection.invalidated:
-                    # To hang up is all that helps: PyMySQL would read the result to its end.
-                    connection.invalidate()
+                if session.is_reading:
+                    session.hang_up()
 
     def _begin(self, connection: sa.Connection) -> None:
         """Starts the one transaction: read-only, a consistent snapshot, times in UTC."""
