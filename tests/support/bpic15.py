@@ -10,11 +10,15 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 from lxml import etree
 from psycopg import sql
+from sqlalchemy.dialects import mysql
 
 _CASES = {
     "concept:name": "text",
@@ -91,6 +95,59 @@ def load(path: Path, *, url: str) -> Loaded:
         connection.execute('alter table cases add primary key ("concept:name")')
         connection.execute("alter table events add primary key (case_id, ordinal)")
     return Loaded(cases=len(cases), events=events, stated_events=_stated_events(path))
+
+
+def load_elsewhere(path: Path, *, url: str) -> Loaded:
+    """The same tables in SQLite or MariaDB, with the types that such an office would use.
+
+    SQLite keeps times as the text of the file; MariaDB as `timestamp(6)`, in UTC.
+    """
+    engine = sa.create_engine(url)
+    zoned = sa.TEXT() if engine.dialect.name == "sqlite" else mysql.TIMESTAMP(fsp=6)
+    kinds: dict[str, sa.types.TypeEngine[Any]] = {
+        "text": sa.TEXT(), "timestamptz": zoned, "double precision": sa.Double(),
+    }  # fmt: skip
+    tables = sa.MetaData()
+    cases = sa.Table(
+        "cases", tables,
+        *(sa.Column(name, kinds[kind], nullable=True) for name, kind in _CASES.items()),
+    )  # fmt: skip
+    events = sa.Table(
+        "events", tables, sa.Column("case_id", sa.TEXT()), sa.Column("ordinal", sa.INTEGER()),
+        *(sa.Column(name, kinds[kind], nullable=True) for name, kind in _EVENTS.items()),
+    )  # fmt: skip
+    counted = 0
+    with engine.begin() as connection:
+        if engine.dialect.name != "sqlite":
+            connection.execute(sa.text("SET time_zone = '+00:00'"))
+        tables.create_all(connection)
+        traces = list(_traces(path))
+        connection.execute(
+            cases.insert(), [_kept(t.attributes, _CASES, engine.dialect.name) for t in traces]
+        )
+        for trace in traces:
+            rows = [
+                {"case_id": trace.attributes["concept:name"], "ordinal": number}
+                | _kept(event, _EVENTS, engine.dialect.name)
+                for number, event in enumerate(trace.events, start=1)
+            ]
+            connection.execute(events.insert(), rows)
+            counted += len(rows)
+    engine.dispose()
+    return Loaded(cases=len(traces), events=counted, stated_events=_stated_events(path))
+
+
+def _kept(values: dict[str, str], columns: dict[str, str], dialect: str) -> dict[str, Any]:
+    def cell(value: str | None, kind: str) -> object:
+        if value is None or kind == "text":
+            return value
+        if kind == "double precision":
+            return float(value)
+        if dialect == "sqlite":
+            return value
+        return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+
+    return {name: cell(values.get(name), kind) for name, kind in columns.items()}
 
 
 def _create(table: str, columns: dict[str, str]) -> sql.Composed:
