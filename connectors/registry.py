@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from connectors.encodings import CODECS
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ class FilesStream(OptionsModel):
     )
     encoding: Text | None = Field(
         default=None,
-        description="Python codec (cp1258, utf-16, ...). Default: byte order mark, else UTF-8.",
+        description="Python codec (cp1258, utf-16-le, ...), or tcvn3 (ABC), vni, viscii, tcvn5712. "
+        "Default: byte order mark, else UTF-8.",
     )
     delimiter: Text | None = Field(
         default=None,
@@ -171,9 +173,9 @@ class FilesStream(OptionsModel):
         except (LookupError, ValueError):
             info = None
         if info is None or not getattr(info, "_is_text_encoding", True):
-            known = ("utf-8", "utf-8-sig", "utf-16", "cp1258", "cp1252", "latin-1")
+            known = ("utf-8", "utf-8-sig", "utf-16", "cp1258", "cp1252", "latin-1", *CODECS)
             near = difflib.get_close_matches(value, known, n=1) or ["utf-8 or cp1258"]
-            message = f"Python knows no such text encoding; did you mean {near[0]}?"
+            message = f"there is no such text encoding; did you mean {near[0]}?"
             raise ValueError(message)
         return info.name
 

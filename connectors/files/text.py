@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from connectors.encodings.proposing import proposals
+from connectors.files.evidence import SeenHeader, advice
 from connectors.files.folder import os_error
 from connectors.files.source_file import SourceFile
 from schemas.errors import SourceError
@@ -83,12 +85,20 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def scan(file: SourceFile, *, encoding: str | None, where: str) -> TextFile:
+def scan(
+    file: SourceFile, *, encoding: str | None, where: str, header: SeenHeader | None = None
+) -> TextFile:
     """Finds the encoding of a file: its mark, else as stated, else UTF-8, which is proved.
 
+    Args:
+        file: The file.
+        encoding: As stated, or None.
+        where: Beginning of every error.
+        header: Finds the cells of the header, as evidence for the encoding that is proposed.
+
     Raises:
-        SourceError: It holds no text, isn't UTF-8 while no encoding is stated, or may not be
-            read.
+        SourceError: It holds no text, isn't UTF-8 while no encoding is stated (an encoding is
+            proposed), or may not be read.
     """
     name = file.name
     try:
@@ -96,15 +106,19 @@ def scan(file: SourceFile, *, encoding: str | None, where: str) -> TextFile:
             first = stream.read(_SNIFFED_BYTES)
             found, has_mark = _encoding(first, encoding)
             if not found.startswith(_WIDE) and b"\0" in first:
+                if encoding is None and proposals(first):
+                    raise _no_utf8(where, name, advice(first, beginning=first, header=header))
                 message = f"{where}: {name!r} holds no text (a zero byte in the first MiB)"
                 raise SourceError(message)
             if not (encoding or has_mark):
                 proof = _Utf8Proof()
                 chunk = first
-                while chunk:
-                    proof.take(chunk, where=where, name=name)
+                while proof.take(chunk, final=not chunk) and chunk:
                     chunk = stream.read(_SNIFFED_BYTES)
-                proof.end(where=where, name=name)
+                if proof.is_refuted:
+                    sample = first if chunk.isascii() or not first.isascii() else chunk
+                    said = advice(sample, beginning=first, header=header)
+                    raise _no_utf8(where, name, said)
     except OSError as error:
         raise os_error(where, name, error) from None
     return TextFile(file=file, encoding=found, has_mark=has_mark)
@@ -128,22 +142,18 @@ class _Utf8Proof:
     """Proves piece by piece that a file is UTF-8."""
 
     def __init__(self) -> None:
+        self.is_refuted = False
         self._pending = b""
 
-    def take(self, chunk: bytes, *, where: str, name: str, final: bool = False) -> None:
-        """Proves the next piece; a character that it cuts waits for the next one."""
+    def take(self, chunk: bytes, *, final: bool) -> bool:
+        """Whether it still may be UTF-8; a character that a piece cuts waits for the next one."""
         text = self._pending + chunk
+        self._pending = b""
         if not text.isascii():
             whole = len(text) if final else _before_cut_character(text)
-            if not _is_utf8(text, whole):
-                raise _no_utf8(where, name)
+            self.is_refuted = not _is_utf8(text, whole)
             self._pending = text[whole:]
-        else:
-            self._pending = b""
-
-    def end(self, *, where: str, name: str) -> None:
-        """Proves that no character is cut by the end."""
-        self.take(b"", where=where, name=name, final=True)
+        return not self.is_refuted
 
 
 def _before_cut_character(text: bytes) -> int:
@@ -168,12 +178,8 @@ def _is_utf8(text: bytes, size: int) -> bool:
     return True
 
 
-def _no_utf8(where: str, name: str) -> SourceError:
-    message = (
-        f"{where}: {name!r} isn't UTF-8; state its `encoding:` (cp1258, cp1252, utf-16-le, ...), "
-        "or utf-8 to send only the lines with broken bytes to quarantine"
-    )
-    return SourceError(message)
+def _no_utf8(where: str, name: str, said: str) -> SourceError:
+    return SourceError(f"{where}: {name!r} isn't UTF-8; {said}")
 
 
 def shown(raw: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from connectors.files.formats.records import BAD_ENCODING, BROKEN, Record, Split
 from connectors.files.source_file import SourceFile
 from connectors.files.text import scan, shown
 from connectors.registry import FilesStream
+from schemas.errors import SourceError
 
 _BEGINNING_BYTES = 1024 * 1024  # where the header is looked for
 _ROWS_AT_ONCE = 20_000
@@ -71,12 +73,22 @@ class DelimitedReader:
         where: str,
         is_tsv: bool = False,
     ) -> None:
-        self._text = scan(file, encoding=stream.encoding, where=where)
+        place = f"{where}: {file.name!r}"
+
+        def seen(text: bytes) -> Sequence[str]:
+            """Its header under an encoding that is only proposed."""
+            with contextlib.suppress(SourceError):
+                header = find_header(
+                    text, stream, columns, is_whole=True, is_tsv=is_tsv, place=place
+                )
+                return header.names if header.has_any(columns, stream) else ()
+            return ()
+
+        self._text = scan(file, encoding=stream.encoding, where=where, header=seen)
         self._size = file.size
         self._name = file.name
         self._where = where
         beginning, is_whole = self._beginning()
-        place = f"{where}: {file.name!r}"
         self.header: Header = find_header(
             beginning, stream, columns, is_whole=is_whole, is_tsv=is_tsv, place=place
         )

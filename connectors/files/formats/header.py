@@ -63,6 +63,10 @@ class HeaderCells:
             raise ContractError(f"{place}, line {self.line}: {self._lacks(missing)}")
         return found
 
+    def has_any(self, wanted: Sequence[str], stream: FilesStream) -> bool:
+        """Whether one of the wanted columns is there: then it is a header, and no row."""
+        return _score(self, wanted, stream)[0] > 0
+
     def _lacks(self, missing: Sequence[str]) -> str:
         by_fold = {fold(name): name for name in self.names}
         said = []
