@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +68,11 @@ def find_key(warehouse_uri: str, env: Mapping[str, str]) -> PersonKey | None:
 def create_key(warehouse_uri: str, env: Mapping[str, str]) -> PersonKey:
     """Makes a new key in its file, readable by its owner only.
 
+    The file appears whole or not at all: a run that dies here leaves no half of a key, and of two
+    runs that found a warehouse at once both get the one key.
+
     Raises:
-        ConfigError: There is no place for it, or a file is there already.
+        ConfigError: There is no place for it.
     """
     path = key_file(warehouse_uri, env)
     if path is None:
@@ -79,16 +83,23 @@ def create_key(warehouse_uri: str, env: Mapping[str, str]) -> PersonKey:
     value = secrets.token_bytes(_KEY_BYTES)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(value.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write_whole(path, value.hex() + "\n")
     except FileExistsError:
-        raise ConfigError(f"{path}: a person key is there already; run the command again") from None
+        if (other := find_key(warehouse_uri, env)) is not None:
+            return other
+        raise ConfigError(f"{path}: the person key can't be written here") from None
     except OSError:
         raise ConfigError(f"{path}: the person key can't be written here") from None
     return PersonKey(value)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Writes a new file that is never seen half written. Raises FileExistsError, OSError."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        os.link(file.name, path)
 
 
 def _decoded(text: str, where: str) -> bytes:

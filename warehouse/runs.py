@@ -8,7 +8,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from warehouse.delta import Table
+from warehouse.delta import Table, retried
 
 _TEXT = ("kind", "source", "stream", "entity", "sync_id", "low", "high", "status", "error", "note")
 _COUNTS = (
@@ -49,9 +49,8 @@ class Runs:
     def add(self, records: Sequence[dict[str, Any]]) -> None:
         """Appends receipts in the form of SCHEMA."""
         if records:
-            Table.open_or_create(self.uri, SCHEMA).append(
-                pa.Table.from_pylist(list(records), SCHEMA)
-            )
+            rows = pa.Table.from_pylist(list(records), SCHEMA)
+            retried(lambda: Table.open_or_create(self.uri, SCHEMA).append(rows))
 
     def scan(self) -> pl.LazyFrame:
         """Every receipt, lazily."""

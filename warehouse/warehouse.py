@@ -23,7 +23,7 @@ import pyarrow as pa
 from schemas.errors import WarehouseError
 from schemas.fields import Entity
 from warehouse.core import Integration
-from warehouse.delta import Table
+from warehouse.delta import Table, retried
 from warehouse.identity import FILE_VARIABLE, KEY_VARIABLE, PersonKey, create_key, find_key
 from warehouse.landing import Landing
 from warehouse.quarantine import Quarantine
@@ -71,27 +71,28 @@ class Warehouse:
                     "`--warehouse` or LIENTHONG_WAREHOUSE names another place"
                 )
             key = find_key(uri, env) or create_key(uri, env)
-            cls._found(uri, key, meta)
+            cls._found(uri, key)
             return cls(uri, key)
         key = _checked(uri, meta, find_key(uri, env))
         return cls(uri, key)
 
     @staticmethod
-    def _found(uri: str, key: PersonKey, meta: Table | None) -> None:
-        """Writes the founding row; of two runs that found at once, one waits for the other's."""
-        table = meta or Table.open_or_create(f"{uri}/restricted/warehouse", _META)
+    def _found(uri: str, key: PersonKey) -> None:
+        """Writes the founding row; of two runs that found at once, one sees the other's."""
         row = {
             "format_version": FORMAT,
             "key_fingerprint": key.fingerprint,
             "created_at": datetime.now(UTC),
         }
-        try:
-            table.append(pa.Table.from_pylist([row], _META), txns={"founding": 1})
-        except WarehouseError:
-            now = Table.open(f"{uri}/restricted/warehouse")
-            if now is None or not now.files:
-                raise
-            _checked(uri, now, key)
+
+        def write() -> None:
+            table = Table.open_or_create(f"{uri}/restricted/warehouse", _META)
+            if table.files:
+                _checked(uri, table, key)
+            else:
+                table.append(pa.Table.from_pylist([row], _META), txns={"founding": 1})
+
+        retried(write)
 
     def landing(self, source: str, stream: str) -> Landing:
         """The landing of a stream."""
