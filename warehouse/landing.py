@@ -326,7 +326,8 @@ class _Landing:
             return
         after = replace(after, rows=before.rows + rows.num_rows)
         reached("landing_commit")
-        version = self._expected + 1
+        # Without rows there is nothing to integrate: the state moves on, the version stays.
+        version = self._expected + bool(rows.num_rows)
         table.append(_numbered(rows, version), txns={_APP: version}, state=after.to_json())
         self._expected = version
         reached("landed")
