@@ -121,7 +121,7 @@ class ReadSummary:
 
     null_cursor: int = 0  # rows of the source whose cursor is NULL (counted, read or not)
     future_cursor: int = 0  # rows at or past `high`
-    source_rows: int | None = None  # rows below `high`, where the source can count (cursor.deletes)
+    source_rows: int | None = None  # keyed rows below `high`, if they are counted (cursor.deletes)
     snapshot_xmin: int | None = None  # PostgreSQL: oldest transaction still open at the read
     snapshot_xmax: int | None = None  # PostgreSQL: first transaction id not yet given out
     files: list[FileRead] = field(default_factory=list)

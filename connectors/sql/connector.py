@@ -227,7 +227,9 @@ def _summary(
     if spec.cursor is None:
         return summary
     cursor = table.wanted([spec.cursor.column])[0]
-    statement = statements.counts(table.source, cursor, high=request.high, zone=session.zone)
+    statement = statements.counts(
+        table.source, cursor, key=table.wanted(spec.key), high=request.high, zone=session.zone
+    )
     counted = session.row(statement)
     summary.null_cursor = counted[0]
     if request.high is not None:

@@ -113,9 +113,17 @@ def below(column: SourceColumn, high: CursorValue, zone: str) -> sa.ColumnElemen
 
 
 def counts(
-    source: sa.FromClause, column: SourceColumn, *, high: CursorValue | None, zone: str
+    source: sa.FromClause,
+    column: SourceColumn,
+    *,
+    key: Sequence[SourceColumn],
+    high: CursorValue | None,
+    zone: str,
 ) -> Statement:
-    """One row, from one scan: rows without a cursor, at or past `high`, below `high`.
+    """One row, from one scan: rows without a cursor, at or past `high`, with a key below `high`.
+
+    The last number is held against landed keys: a row with a null in its key is none of them, and
+    counting it would hide a deletion.
 
     A time before the first year that is carried lands as null, so it counts as no cursor: the
     `-infinity` of PostgreSQL, the zero date of MariaDB.
@@ -127,7 +135,8 @@ def counts(
     conditions = [none]
     if high is not None:
         limit = bound(column, high, zone)
-        conditions += [cursor >= limit, sa.and_(sa.not_(none), cursor < limit)]
+        keyed = [_raw(part).is_not(None) for part in key]
+        conditions += [cursor >= limit, sa.and_(sa.not_(none), cursor < limit, *keyed)]
     found = [sa.func.count(sa.case((condition, 1))) for condition in conditions]
     labels = ("without", "past", "below")
     named = [count.label(name) for count, name in zip(found, labels, strict=False)]

@@ -106,7 +106,8 @@ def test_every_cursor_is_counted_and_bounded_in_its_own_type(dialect: str) -> No
             continue
         tried.add(column.cursor)
         high = bounds[column.cursor]
-        parsed(statements.counts(source(dialect), column, high=high, zone="UTC"), dialect)
+        counts = statements.counts(source(dialect), column, key=[column], high=high, zone="UTC")
+        parsed(counts, dialect)
         parsed(statements.highest(source(dialect), column), dialect)
         where = [statements.at_least(column, high, "UTC"), statements.below(column, high, "UTC")]
         sql = compiled(statements.rows(source(dialect), [column], where=where), dialect)
