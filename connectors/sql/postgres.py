@@ -136,13 +136,30 @@ class PostgresSession:
         return self._now
 
     def snapshot(self) -> tuple[int, int] | None:
-        """See `Session.snapshot`."""
+        """See `Session.snapshot`.
+
+        PostgreSQL's own xmax is one past the newest transaction that has *ended*: newer ones may be
+        open. Every open transaction that writes holds a lock on its own id, which everybody may
+        see (but not on a replica, where PostgreSQL's xmax stays what it is).
+        """
         prefix = "pg" if self._version >= _SNAPSHOT_FUNCTIONS_SINCE else "txid"
         current = "pg_current_snapshot" if prefix == "pg" else "txid_current_snapshot"
         snapshot = getattr(sa.func, current)()
         ends = [getattr(sa.func, f"{prefix}_snapshot_{end}")(snapshot) for end in ("xmin", "xmax")]
-        least, first_free = self.row(statements.selected(*[sa.cast(end, sa.Text) for end in ends]))
-        return int(least), int(first_free)
+        may_see = sa.func.has_table_privilege("pg_catalog.pg_locks", "SELECT")
+        told = [sa.cast(end, sa.Text) for end in ends]
+        least, ended, sees_locks = self.row(statements.selected(*told, may_see))
+        open_ids = self._open_ids(int(ended)) if sees_locks else []
+        return int(least), max([int(ended), *(number + 1 for number in open_ids)])
+
+    def _open_ids(self, near: int) -> list[int]:
+        """Ids of the transactions that are open; the locks tell their lower 32 bits."""
+        names = ("transactionid", "locktype")
+        locks = sa.table("pg_locks", *map(sa.column, names), schema="pg_catalog")
+        ids = sa.func.string_agg(sa.cast(locks.c.transactionid, sa.Text), " ")
+        (found,) = self.row(sa.select(ids).where(locks.c.locktype == "transactionid"))
+        half = 1 << 31
+        return [near + (int(one) - near + half) % (2 * half) - half for one in (found or "").split()]
 
     def notes(self, stream: SqlStream, source: sa.FromClause) -> tuple[str, ...]:
         """See `Session.notes`."""
