@@ -55,10 +55,13 @@ class Feed:
         return f"{self.source}/{self.stream}"
 
     def windows(self, *, after: int, to: int) -> list[tuple[int, int]]:
-        """Cuts `(after, to]` into windows of about `CHUNK_ROWS` rows."""
+        """Cuts `(after, to]` into windows of about `CHUNK_ROWS` rows; none where no row landed."""
         windows: list[tuple[int, int]] = []
+        sizes = self.landing.sizes(after=after, to=to)
+        if not sizes:
+            return windows  # versions that only moved a coverage: core has no reason for a commit
         low, rows = after, 0
-        for version, count in self.landing.sizes(after=after, to=to):
+        for version, count in sizes:
             if rows and rows + count > CHUNK_ROWS:
                 windows.append((low, version - 1))
                 low, rows = version - 1, 0
