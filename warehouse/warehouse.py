@@ -141,7 +141,7 @@ def check_format(uri: str) -> None:
 
 
 def _founding_row(uri: str, meta: Table) -> dict[str, Any]:
-    row = meta.scan().select(pl.all().last()).collect().row(0, named=True)
+    row = meta.scan().sort("format_version").select(pl.all().last()).collect().row(0, named=True)
     if row["format_version"] > FORMAT:
         raise WarehouseError(
             f"{uri}: this warehouse has format {row['format_version']}, made by a newer Liên "
