@@ -159,7 +159,8 @@ class PostgresSession:
         ids = sa.func.string_agg(sa.cast(locks.c.transactionid, sa.Text), " ")
         (found,) = self.row(sa.select(ids).where(locks.c.locktype == "transactionid"))
         half = 1 << 31
-        return [near + (int(one) - near + half) % (2 * half) - half for one in (found or "").split()]
+        distances = [(int(one) - near + half) % (2 * half) - half for one in (found or "").split()]
+        return [near + distance for distance in distances]
 
     def notes(self, stream: SqlStream, source: sa.FromClause) -> tuple[str, ...]:
         """See `Session.notes`."""
