@@ -1,0 +1,191 @@
+"""No secret and no person leaves the restricted part: planted ones are searched for everywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from warehouse.delta import Table
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "mat-khau-cua-so-7391"
+PERSON_KEY = "5e" * 32
+ACCEPTED, REJECTED, BROKEN, CAST, BACKWARDS = (
+    "040099000111", "040099000222", "040099000333", "040099000444 đồng", "040099000555",
+)  # fmt: skip
+PLANTED = (PASSWORD, PERSON_KEY, ACCEPTED, REJECTED, BROKEN, CAST, BACKWARDS)
+
+CSV = f"""\
+so,nguoi,trang_thai,ngay_nhan,ngay_tra,le_phi
+HS-1,{ACCEPTED},received,02/03/2026,03/03/2026,1000
+HS-2,{REJECTED},một trạng thái lạ,02/03/2026,03/03/2026,1000
+HS-3,{BROKEN},received,02/03/2026,one cell too many,03/03/2026,1000
+HS-4,{ACCEPTED},received,02/03/2026,03/03/2026,{CAST}
+HS-5,{BACKWARDS},received,không phải ngày,03/03/2026,-5
+"""
+YAML = """\
+source: xa-thu
+connector: {type: files, path: ../desk}
+streams:
+  ho_so:
+    files: "*.csv"
+    mode: snapshot
+    key: so
+    into:
+      - entity: dossier
+        columns:
+          dossier_code: so
+          applicant_id: nguoi
+          status: {from: trang_thai, codes: status, on_bad: reject}
+          received_at: {from: ngay_nhan, format: "%d/%m/%Y", on_bad: reject}
+          finished_at: {from: ngay_tra, format: "%d/%m/%Y"}
+          fee: {sql: "cast(le_phi as decimal)", on_bad: reject}
+"""
+UNREACHABLE = """\
+source: so-xa
+connector: {type: sql, url: "${SO_XA_URL}"}
+streams:
+  ho_so:
+    table: v_ho_so
+    key: so
+    into: [{entity: dossier, columns: {dossier_code: so}}]
+"""
+
+
+@dataclass
+class Heard:
+    """Everything that went past the door, by the place it was found in."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def found(self, word: str) -> list[str]:
+        """The places that hold a word."""
+        return [place for place, text in self.texts.items() if word in text]
+
+
+@dataclass(frozen=True)
+class House:
+    """An office with planted values, and a database that can't be reached."""
+
+    root: Path
+
+    def run(self, heard: Heard, *words: str) -> int:
+        """One command with its whole output."""
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "flows.cli", "--debug", "--log-level", "debug",
+                "--warehouse", str(self.root / "warehouse"),
+                "--sources", str(self.root / "sources"), *words,
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ, "LIENTHONG_PERSON_KEY": PERSON_KEY,
+                "SO_XA_URL": f"postgresql://reader:{PASSWORD}@127.0.0.1:1/office",
+            },
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        heard.texts[" ".join(words)] = done.stdout + done.stderr
+        return done.returncode
+
+    def read_parquet(self, heard: Heard, prefix: str) -> None:
+        """Every cell of every table below a prefix, decoded."""
+        for log in sorted((self.root / "warehouse" / prefix).rglob("_delta_log")):
+            table = Table.open(str(log.parent))
+            assert table is not None
+            rows = table.scan().collect()
+            place = f"parquet {log.parent.relative_to(self.root)}"
+            heard.texts[place] = "\n".join(map(str, rows.rows()))
+
+    def read_logs(self, heard: Heard, prefix: str) -> None:
+        """Every commit of every table below a prefix: actions, statistics, metadata."""
+        for commit in sorted((self.root / "warehouse" / prefix).rglob("_delta_log/*.json")):
+            heard.texts[f"commit {commit.relative_to(self.root)}"] = commit.read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    root = tmp_path_factory.mktemp("leaks")
+    for folder in ("sources", "desk"):
+        (root / folder).mkdir()
+    (root / "desk" / "thang-3.csv").write_text(CSV, "utf-8")
+    (root / "sources" / "xa-thu.yaml").write_text(YAML, "utf-8")
+    (root / "sources" / "so-xa.yaml").write_text(UNREACHABLE, "utf-8")
+    return House(root)
+
+
+@pytest.fixture(scope="module")
+def heard(house: House) -> Heard:
+    """Every command, those that fail included."""
+    said = Heard()
+    assert house.run(said, "check") == 3
+    assert house.run(said, "sync") == 3
+    assert house.run(said, "sync", "so-xa") == 1
+    assert house.run(said, "nightly", "--json") in {1, 3}
+    assert house.run(said, "status") == 3
+    assert house.run(said, "quarantine", "list") == 0
+    assert house.run(said, "quarantine", "show") == 0
+    assert house.run(said, "quarantine", "show", "--json") == 0
+    assert house.run(said, "audit") == 0
+    assert house.run(said, "rebuild", "xa-thu") == 0
+    assert house.run(said, "sql", "SELECT * FROM dossier") == 0
+    assert house.run(said, "sql", "SELECT nguoi FROM dossier") == 2
+    return said
+
+
+def test_the_search_finds_what_is_there(house: House, heard: Heard) -> None:
+    restricted = Heard()
+    house.read_parquet(restricted, "restricted")
+    house.read_logs(restricted, "restricted")
+    for person in (ACCEPTED, REJECTED, BROKEN, CAST, BACKWARDS):
+        assert "parquet warehouse/restricted/landing/xa-thu/ho_so" in restricted.found(person)
+    assert any(place.startswith("commit") for place in restricted.found(ACCEPTED))
+    assert "sql SELECT * FROM dossier" in heard.found("HS-1")
+    assert "quarantine show" in heard.found("HS-2")
+    core = Heard()
+    house.read_parquet(core, "analysts")
+    assert core.found("HS-1") == ["parquet warehouse/analysts/core/dossier"]
+
+
+@pytest.mark.parametrize("secret", PLANTED)
+def test_no_command_tells_a_secret_or_a_person(heard: Heard, secret: str) -> None:
+    told = heard.found(secret)
+    if secret == CAST:  # stands in an open column: whoever mends the mapping has to see it there
+        told = [place for place in told if not place.startswith("quarantine show")]
+    assert told == []
+
+
+@pytest.mark.parametrize("secret", PLANTED)
+def test_analysts_see_no_secret_and_no_person(house: House, heard: Heard, secret: str) -> None:
+    assert heard.texts
+    seen = Heard()
+    house.read_parquet(seen, "analysts")
+    house.read_logs(seen, "analysts")
+    assert len(seen.texts) > 4
+    assert seen.found(secret) == []
+
+
+@pytest.mark.parametrize("secret", [PASSWORD, PERSON_KEY])
+def test_no_secret_is_stored_anywhere(house: House, heard: Heard, secret: str) -> None:
+    assert heard.texts
+    kept = Heard()
+    house.read_parquet(kept, "restricted")
+    house.read_logs(kept, "")
+    for path in house.root.rglob("*"):
+        if path.is_file():
+            kept.texts[f"bytes {path.name}"] = path.read_bytes().decode("latin-1")
+    assert kept.found(secret) == []
+
+
+def test_quarantine_holds_places_not_values(house: House, heard: Heard) -> None:
+    assert heard.texts
+    table = Table.open(str(house.root / "warehouse" / "restricted" / "quarantine"))
+    assert table is not None
+    rows = table.scan().collect()
+    assert rows.height == 4
+    cells = "\n".join(map(str, rows.rows()))
+    assert not any(person in cells for person in (REJECTED, BROKEN, CAST, BACKWARDS))
