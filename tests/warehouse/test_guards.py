@@ -23,7 +23,7 @@ from warehouse import warehouse as warehouse_module
 from warehouse.delta import LostRaceError, Table
 from warehouse.duck import AnalystDoor
 from warehouse.landing import Landing, LandingRead, LandOutcome, ReadEnd
-from warehouse.landing_stamp import ReadStamp
+from warehouse.landing_stamp import ReadStamp, stamp
 from warehouse.warehouse import Warehouse
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -120,7 +120,6 @@ def test_without_the_comparison_of_types_money_would_be_cut(
         whole = chunk.column("le_phi").cast(kind, safe=False)
         return stamp(chunk.set_column(position, "le_phi", whole), schema, *args, **how)
 
-    stamp = landing_module.stamp
     land(tmp_path, fees(1, 2, kind=pa.int64()))
     monkeypatch.setattr(landing_module, "columns_to_add", names_only)
     with pytest.raises(pa.ArrowInvalid, match="truncated"):  # Arrow's cast is a second wall
