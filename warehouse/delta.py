@@ -22,14 +22,9 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import (
-    CommitFailedError,
-    DeltaError,
-    SchemaMismatchError,
-    TableNotFoundError,
-)
+from deltalake.exceptions import CommitFailedError, SchemaMismatchError, TableNotFoundError
 
-from schemas.errors import WarehouseError
+from schemas.errors import LienThongError, WarehouseError
 
 STATE_KEY: Final = "lienthong.state"
 ATTEMPTS: Final = 5
@@ -53,7 +48,9 @@ def _translated(uri: str) -> Iterator[None]:
         raise LostRaceError(f"{uri}: another run wrote to this table first") from None
     except SchemaMismatchError:
         raise WarehouseError(f"{uri}: the rows don't have the table's columns and types") from None
-    except (DeltaError, OSError) as error:
+    except LienThongError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a cast that fails is a bare Exception with the value
         text = str(error)
         if "No space left" in text or "os error 28" in text:
             raise WarehouseError(f"{uri}: the disk is full; {_DISK_FULL_HINT}") from None
