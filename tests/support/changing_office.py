@@ -53,12 +53,21 @@ MENDED = {**PLAIN, "strange": "stopped"}
 
 @dataclass
 class ChangingOffice:
-    """A SQLite file, its YAML, a warehouse; and how often the office has changed."""
+    """A SQLite file, its YAML, a warehouse; and how often the office has changed.
+
+    The warehouse lies in the office's folder if it isn't put elsewhere.
+    """
 
     root: Path
     chance: random.Random
+    warehouse: Path = Path()
     counter: int = 0
+    keys: int = 50  # as many as a change may be about: of many, nearly every one is new
     codes: dict[str, str] = field(default_factory=lambda: dict(PLAIN))
+
+    def __post_init__(self) -> None:
+        if self.warehouse == Path():
+            self.warehouse = self.root / "warehouse"
 
     def open(self, rows: int) -> None:
         """Makes the office with some rows in each table."""
@@ -79,10 +88,6 @@ class ChangingOffice:
     @property
     def database(self) -> Path:
         return self.root / "office.db"
-
-    @property
-    def warehouse(self) -> Path:
-        return self.root / "warehouse"
 
     @property
     def sources(self) -> Path:
@@ -106,7 +111,7 @@ class ChangingOffice:
         """Adds, changes or removes one row of each table."""
         self.counter += 1
         chance, number = self.chance, self.counter
-        so, ident = f"HS-{chance.randrange(40)}", f"SK-{chance.randrange(60)}"
+        so, ident = f"HS-{chance.randrange(self.keys)}", f"SK-{chance.randrange(self.keys)}"
         fees = [
             {"ma": str(i), "tien": f"{chance.randrange(1, 900)}000"}
             for i in range(chance.randrange(3))
@@ -134,7 +139,7 @@ class ChangingOffice:
         """What the office has."""
         with closing(sqlite3.connect(self.database)) as connection:
             connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]  # noqa: S608
+            return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
 
     def dossiers(self) -> dict[str, tuple[str, str]]:
         """Code to (procedure, status) of every dossier that today's mapping accepts."""

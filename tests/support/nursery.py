@@ -5,8 +5,8 @@ needs it and serves runs until it is killed. It isn't forked from one that has i
 the thread pools of polars and delta-rs begin while our modules are imported, and a forked child
 waits for threads that it doesn't have.
 
-A process reads one `Order` a line and answers `{"at": phase}` where it holds (until a line comes),
-and `{"receipts": ..., "error": ...}` at the end.
+A process reads one `Order` a line, says so where it holds (until a line comes), and answers with
+receipts and error at the end.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from flows.context import Context
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds until a run that says nothing counts as hung
+_HOLDING = '{"holding": true}\n'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,7 @@ class Order:
         warehouse: Folder of the warehouse.
         sources: Folder of the YAML.
         action: `sync` everything, or `integrate` what has landed.
-        stream: Only this stream.
+        stream: Sync only this stream.
         kill_at: Phase in which the process kills itself, when it reaches it for the `nth` time.
         nth: See `kill_at`.
         hold_at: Phase in which it waits for a word, when it reaches it for the first time.
@@ -74,6 +78,7 @@ class Runner:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._next: str | None = None
 
     def begin(self, order: Order) -> None:
         """Sends an order."""
@@ -84,14 +89,19 @@ class Runner:
         self._say("go")
 
     def held(self) -> bool:
-        """Waits until the process holds (true) or has ended its run."""
-        return self._line() == self._holding()
+        """Waits until the process holds (true) or has ended its run without."""
+        self._next = self._line()
+        if self._next != _HOLDING:
+            return False
+        self._next = None
+        return True
 
     def answer(self, *, within: float | None = None) -> Answer:
         """Waits for the end of a run; kills the process when it isn't there `within` seconds."""
         if within is not None and not self._has_line(within):
             self.process.kill()
-        line = self._line()
+        line = self._next or self._line()
+        self._next = None
         if not line:
             status = self.process.wait(PATIENCE)
             assert status == -signal.SIGKILL, f"a run died with status {status}"
@@ -121,10 +131,6 @@ class Runner:
 
     def _has_line(self, seconds: float) -> bool:
         return bool(select.select([self.process.stdout], [], [], seconds)[0])
-
-    @staticmethod
-    def _holding() -> str:
-        return json.dumps({"at": True}) + "\n"
 
 
 class Nursery:
@@ -192,12 +198,16 @@ class _Served:
         if phase == order.kill_at and count == order.nth:
             os.kill(os.getpid(), signal.SIGKILL)
         if phase == order.hold_at and count == 1:
-            self.say({"at": True})
+            self._write(_HOLDING)
             sys.stdin.readline()
 
-    def say(self, what: dict[str, Any]) -> None:
-        self._answers.write(json.dumps(what) + "\n")
-        self._answers.flush()
+    def say(self, receipts: list[dict[str, Any]], error: str | None) -> None:
+        self._write(json.dumps({"receipts": receipts, "error": error}) + "\n")
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            self._answers.write(line)
+            self._answers.flush()
 
 
 def _work(order: Order) -> tuple[list[dict[str, Any]], str | None]:
@@ -209,25 +219,24 @@ def _work(order: Order) -> tuple[list[dict[str, Any]], str | None]:
         receipts = sync(context, [], SyncOptions(stream=order.stream, accept_deletes=True))
         failed = [r.error for r in receipts if r.status == "failed"]
         return [r.as_record() for r in receipts], failed[0] if failed else None
-    return _integrated(context, order.stream), None
+    return _integrated(context), None
 
 
-def _integrated(context: Any, stream: str | None) -> list[dict[str, Any]]:
-    """What has landed of a stream, into its entities, without reading anything."""
-    from flows.context import feed_of, new_sync_id
+def _integrated(context: Context) -> list[dict[str, Any]]:
+    """What has landed, into its entities, without reading anything."""
+    from flows.context import feeds_into, new_sync_id
     from flows.integrating import counted
-    from schemas.entities import entity as entity_of
+    from schemas.entities import ENTITIES
 
     records = []
     for source in context.catalog.sources.values():
-        chosen = source.stream(stream)
-        for name in chosen.entities:
-            feed = feed_of(context, source, chosen, name)
-            integration = context.warehouse.integration(
-                entity_of(name), sync_id=new_sync_id(), now=context.clock()
-            )
-            counts = integration.integrate([feed])[feed.app]
-            records.append({"entity": name, **counted(counts)})
+        for name, entity in ENTITIES.items():
+            if feeds := feeds_into(context, source, name):
+                integration = context.warehouse.integration(
+                    entity, sync_id=new_sync_id(), now=context.clock()
+                )
+                done = integration.integrate(feeds).values()
+                records += [{"entity": name, **counted(counts)} for counts in done]
     return records
 
 
@@ -282,7 +291,7 @@ def main() -> None:
                 receipts, error = _work(order)
         except LienThongError as failure:
             receipts, error = [], str(failure)
-        served.say({"receipts": receipts, "error": error})
+        served.say(receipts, error)
 
 
 if __name__ == "__main__":
