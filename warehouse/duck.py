@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -11,14 +12,17 @@ import pyarrow as pa
 
 from schemas.errors import ConfigError, WarehouseError
 
-_READ_ONLY: Final = {"SELECT", "EXPLAIN", "DESCRIBE"}
 _MEMORY_LIMIT: Final = "1GB"
 
 
 def connect() -> duckdb.DuckDBPyConnection:
     """An in-memory connection that loads no extension from outside; its zone is UTC."""
     connection = duckdb.connect(
-        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+        }
     )
     connection.execute("SET TimeZone = 'UTC'")
     return connection
@@ -56,6 +60,8 @@ class AnalystDoor:
     def __init__(self, directory: str | Path) -> None:
         self._connection = connect()
         self._directory = str(directory)
+        # DuckDB lets every query read where it spills: a folder of this connection alone.
+        self._spill = tempfile.TemporaryDirectory(prefix="lienthong-sql-")
 
     def view(self, name: str, files: Sequence[str], schema: pa.Schema, *, where: str = "") -> None:
         """Shows Parquet files as the view `name`, with the columns of `schema`."""
@@ -83,6 +89,8 @@ class AnalystDoor:
     def lock(self) -> None:
         """Shuts the door to everything but the views."""
         directory = self._directory.replace("'", "''")
+        spill = self._spill.name.replace("'", "''")
+        self._connection.execute(f"SET temp_directory = '{spill}'")
         self._connection.execute(f"SET allowed_directories = ['{directory}']")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute(f"SET memory_limit = '{_MEMORY_LIMIT}'")
@@ -101,9 +109,10 @@ class AnalystDoor:
         if len(statements) != 1:
             raise ConfigError(f"one SELECT at a time: this is {len(statements)} statements")
         kind = statements[0].type.name
-        if kind not in _READ_ONLY:
+        if kind != "SELECT":
             raise ConfigError(f"only SELECT is allowed here: this is {kind}")
         try:
+            self._refuse_hidden_writes(query)
             return self._connection.sql(query).to_arrow_table()
         except duckdb.PermissionException:
             raise ConfigError(
@@ -114,9 +123,24 @@ class AnalystDoor:
         except duckdb.Error as error:
             raise ConfigError(f"the query failed: {_first_line(error)}") from None
 
+    def _refuse_hidden_writes(self, query: str) -> None:
+        """Refuses a SELECT that writes: `WITH x AS (COPY ... TO ...) SELECT ...` is one.
+
+        DuckDB takes a WITH that writes only at the top level, so the query is bound (not run)
+        one level down.
+        """
+        text = "'" + query.replace("'", "''") + "'"
+        try:
+            self._connection.execute(f"EXPLAIN SELECT * FROM query({text})")  # noqa: S608 - a literal
+        except duckdb.BinderException as error:
+            if "must be at the top level" not in str(error):
+                raise
+            raise ConfigError("only SELECT is allowed here: this WITH writes") from None
+
     def close(self) -> None:
-        """Gives the memory back."""
+        """Gives memory and spilled pages back."""
         self._connection.close()
+        self._spill.cleanup()
 
 
 def _first_line(error: Exception) -> str:
