@@ -134,7 +134,8 @@ def _key_notes(rows: pl.DataFrame) -> Iterator[str]:
 def status(context: Context) -> list[StreamStatus]:
     """How every stream of the catalog stands, from landing, core, quarantine and past receipts."""
     runs = runs_of(context).scan().filter(pl.col("kind") == "sync").collect()
-    quarantined = summary(context.warehouse.quarantine.scan())
+    rejected = context.warehouse.quarantine.scan().filter(~pl.col("_tombstone"))
+    quarantined = rejected.group_by("source", "stream").len().collect()
     live = _live_rows(context)
     lines = []
     for source in context.catalog.sources.values():
@@ -157,7 +158,7 @@ def status(context: Context) -> list[StreamStatus]:
                     last_error=run.get("error"),
                     fresh_to=_fresh_to(stream, covered) or state.last_read_at,
                     rows={e: live.get((source.name, stream.name, e), 0) for e in stream.entities},
-                    quarantined=int(held["rows"].sum()),
+                    quarantined=int(held["len"].sum()),
                     coverage=tuple(
                         (shown_cursor(i.low), shown_cursor(i.high)) for i in state.coverage
                     ),

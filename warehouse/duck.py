@@ -65,16 +65,16 @@ class AnalystDoor:
 
     def view(self, name: str, files: Sequence[str], schema: pa.Schema, *, where: str = "") -> None:
         """Shows Parquet files as the view `name`, with the columns of `schema`."""
-        empty = f"_empty_{name}"
-        self._connection.register(empty, schema.empty_table())
         columns = ", ".join(quoted(c) for c in schema.names)
-        body = f"SELECT {columns} FROM {quoted(empty)}"  # noqa: S608 - quoted names
         if files:
             listed = ", ".join("'" + f.replace("'", "''") + "'" for f in files)
             body = (
                 f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=true, "  # noqa: S608
                 "hive_types_autocast=false, union_by_name=true)"
             )
+        else:
+            nulls = ", ".join(f"NULL::{_sql_type(f.type)} AS {quoted(f.name)}" for f in schema)
+            body = f"SELECT {columns} FROM (SELECT {nulls} LIMIT 0)"  # noqa: S608 - quoted names
         condition = f" WHERE {where}" if where else ""
         self._connection.execute(f"CREATE VIEW {quoted(name)} AS {body}{condition}")
 
@@ -141,6 +141,18 @@ class AnalystDoor:
         """Gives memory and spilled pages back."""
         self._connection.close()
         self._spill.cleanup()
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    """DuckDB's name of a type that core uses."""
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision}, {kind.scale})"
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
+    names = {pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.bool_(): "BOOLEAN"}
+    return {**names, pa.date32(): "DATE"}[kind]
 
 
 def _first_line(error: Exception) -> str:
