@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic import (
 )
 
 from connectors.encodings import CODECS
+from schemas.durations import Duration
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +43,14 @@ class OptionsModel(BaseModel):
     """What every options model keeps: unknown keys are refused, values never shown in errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+_SECRET_OPTION = re.compile(r"pass|secret|token|credential|(?<!host_)key$|^pkey", re.IGNORECASE)
+
+
+def is_secret_option(name: str) -> bool:
+    """Whether one of the `storage_options` holds a secret, by its name."""
+    return _SECRET_OPTION.search(name) is not None
 
 
 class SqlOptions(OptionsModel):
@@ -82,9 +92,41 @@ class SqlStream(OptionsModel):
 
 
 class FilesOptions(OptionsModel):
-    """Where the files lie."""
+    """Where the files lie, and how they are reached."""
 
-    path: Text = Field(description="Folder; relative to the folder of the YAML file.")
+    path: Text = Field(
+        description="Folder, relative to the folder of the YAML file; or s3://bucket/prefix, "
+        "sftp://user@host/folder, or a URI of any protocol of fsspec that is installed."
+    )
+    storage_options: Mapping[str, SecretStr | bool | int] = Field(
+        default_factory=dict,
+        description="What the protocol needs beside the path (access_key, password, endpoint, "
+        "...). Secrets are references: ${VARIABLE}.",
+    )
+    settle: Duration | None = Field(
+        default=None,
+        description="How long a file has to rest before it is read. Default: until no program has "
+        "it open for writing, where the system can tell; else 2 seconds.",
+    )
+    max_temp_bytes: int = Field(
+        default=8 * 1024**3,
+        ge=1024**2,
+        description="Most bytes of temporary files that one read may need, for what is packed or "
+        "comes from far away.",
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _known_path(cls, value: str) -> str:
+        if "://" not in value:
+            return value
+        if "::" in value or any(mark in value for mark in "?#"):
+            message = "a URI of a folder has no '::', '?' or '#'; options are `storage_options`"
+            raise ValueError(message)
+        if ":" in value.partition("://")[2].partition("/")[0].rpartition("@")[0]:
+            message = "a password isn't part of the path; it is one of the `storage_options`"
+            raise ValueError(message)
+        return value
 
 
 class FilesStream(OptionsModel):
@@ -92,6 +134,11 @@ class FilesStream(OptionsModel):
 
     files: Text | tuple[Text, ...] = Field(
         description="Glob below `path`, or a list of them; ** crosses folders. Case is ignored."
+    )
+    members: Text | tuple[Text, ...] | None = Field(
+        default=None,
+        description="Glob of the files to read in an archive, or a list of them; without a slash "
+        "in any of its folders. Default: every file of a format that is known.",
     )
     format: FileFormat | None = Field(
         default=None, description="Default: by the ending of the file's name, else csv."
@@ -193,6 +240,11 @@ class FilesStream(OptionsModel):
     def patterns(self) -> tuple[str, ...]:
         """The globs, always as a tuple."""
         return (self.files,) if isinstance(self.files, str) else self.files
+
+    @property
+    def member_patterns(self) -> tuple[str, ...]:
+        """The globs of members, always as a tuple; empty where none is stated."""
+        return (self.members,) if isinstance(self.members, str) else self.members or ()
 
     @property
     def sheet_patterns(self) -> tuple[str, ...]:

@@ -6,27 +6,13 @@ connectors' own models (`connectors.registry`).
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
+from schemas.durations import DURATION_SCHEMA, Duration, duration
 from schemas.mapping.models import ColumnMapping, Deleted, Into, Names, Strict, Words, Zone
-
-_UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
-_DURATION = re.compile(r"^\s*([0-9]+)\s*(second|minute|hour|day|week)s?\s*$")
-_DURATION_TEXT = "a length of time such as '2 days', '90 minutes', '1 week'"
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        match = _DURATION.match(value)
-        if match is None:
-            message = f"this is not {_DURATION_TEXT}"
-            raise ValueError(message)
-        return timedelta(seconds=int(match.group(1)) * _UNITS[match.group(2)])
-    return value
 
 
 def _label(value: object) -> object:
@@ -37,12 +23,10 @@ def _cursor(value: object) -> object:
     return {"column": value} if isinstance(value, str) else value
 
 
-_DURATION_SCHEMA = {"type": "string", "pattern": _DURATION.pattern, "examples": ["2 days"]}
-Duration = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Window = Annotated[
     timedelta | int,
-    BeforeValidator(_duration),
-    WithJsonSchema({"oneOf": [_DURATION_SCHEMA, {"type": "integer", "minimum": 0}]}),
+    BeforeValidator(duration),
+    WithJsonSchema({"oneOf": [DURATION_SCHEMA, {"type": "integer", "minimum": 0}]}),
 ]
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from connectors.protocol import Cursor, StreamSpec
-from connectors.registry import CONNECTORS, ConnectorType
+from connectors.registry import CONNECTORS, ConnectorType, is_secret_option
 from flows.catalog_errors import CatalogError, Problem, dotted
 from flows.catalog_models import SourceYaml, StreamYaml
 from flows.catalog_secrets import FORMS, is_written_out, reference_problems
@@ -145,17 +145,23 @@ def _options(kind: ConnectorType, root: Node, problems: list[Problem]) -> BaseMo
 def _written_out(kind: ConnectorType, connector: Node) -> Iterator[Problem]:
     for name, field in kind.options_model.model_fields.items():
         node = connector.child(name)
-        if node is None or not isinstance(node.value, str) or not _is_secret(field.annotation):
+        if node is None or not _is_secret(field.annotation):
             continue
-        if is_written_out(node.value, is_url=name.endswith("url")):
-            yield Problem(
-                place=node.place, what=f"connector.{name}: a secret in the file",
-                found="a password or token, written out", expected=f"a reference: {FORMS}",
-            )  # fmt: skip
+        parts = {name: node}
+        if isinstance(node.value, dict):
+            parts = {f"{name}.{k}": part for k, part in node.value.items() if is_secret_option(k)}
+        for key, part in parts.items():
+            is_url = name.endswith("url")
+            if isinstance(part.value, str) and is_written_out(part.value, is_url=is_url):
+                yield Problem(
+                    place=part.place, what=f"connector.{key}: a secret in the file",
+                    found="a password or token, written out", expected=f"a reference: {FORMS}",
+                )  # fmt: skip
 
 
 def _is_secret(annotation: object) -> bool:
-    return annotation is SecretStr or SecretStr in getattr(annotation, "__args__", ())
+    """Whether a field holds a secret, alone or among others."""
+    return annotation is SecretStr or any(map(_is_secret, getattr(annotation, "__args__", ())))
 
 
 def _stream(

@@ -1,17 +1,18 @@
-"""Folders of files as a source."""
+"""Files as a source, wherever they lie."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 
-from connectors.files.folder import find
 from connectors.files.formats.protocol import BAD_VALUES, TRAIL, Reader, open_readers
-from connectors.files.source_file import SourceFile, local_file
+from connectors.files.gathering import Gathering
+from connectors.files.source_file import SourceFile
+from connectors.files.spool import Spool
+from connectors.files.store import Store
 from connectors.protocol import CursorValue, FileRead, Found, ReadRequest, ReadSummary, StreamSpec
 from connectors.registry import FilesStream
 from schemas.errors import ConfigError, SourceError
@@ -21,10 +22,16 @@ _ORIGIN = (pa.field("_file", pa.string()), pa.field("_file_hash", pa.string()))
 
 
 class FilesConnector:
-    """A `Connector` over one folder."""
+    """A `Connector` over one place of files.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        store: The place.
+        max_temp_bytes: Most bytes of temporary files that one read may need.
+    """
+
+    def __init__(self, store: Store, *, max_temp_bytes: int) -> None:
+        self._store = store
+        self._max_temp_bytes = max_temp_bytes
 
     def check(self, spec: StreamSpec) -> Found:
         """See `Connector.check`. Looks at the header of every file."""
@@ -45,13 +52,22 @@ class FilesConnector:
         """See `Connector.read`. Every new file is scanned and its header found before a row."""
         options = _options(spec)
         where = _where(spec)
-        names = find(self._folder, options.patterns, where=where)
+        names = self._store.find(options.patterns, where=where)
         if not names and spec.mode == "snapshot":
             wanted = " or ".join(options.patterns)
-            message = f"{where}: no file {wanted} in {self._folder.name!r}; was it delivered?"
+            message = f"{where}: no file {wanted} in {self._store.shown!r}; was it delivered?"
             raise SourceError(message)
-        files = [local_file(self._folder / name, name, where=where) for name in names]
-        return FilesRead(spec, request, files=files, where=where)
+        spool = Spool(self._max_temp_bytes)
+        gathering = Gathering(
+            store=self._store, spool=spool, stream=options, where=where,
+            seen=set(request.known_files),
+        )  # fmt: skip
+        try:
+            files = list(gathering.files(names))
+            return FilesRead(spec, request, files=files, spool=spool, where=where)
+        except BaseException:
+            spool.close()
+            raise
 
     def keys(
         self, spec: StreamSpec, *, below: CursorValue | None = None
@@ -64,15 +80,23 @@ class FilesConnector:
 
     def close(self) -> None:
         """See `Connector.close`: a read closes its own files."""
+        self._store.close()
 
 
 class FilesRead:
     """A `Read` over a set of files, in the order of their names."""
 
     def __init__(
-        self, spec: StreamSpec, request: ReadRequest, *, files: Sequence[SourceFile], where: str
+        self,
+        spec: StreamSpec,
+        request: ReadRequest,
+        *,
+        files: Sequence[SourceFile],
+        spool: Spool,
+        where: str,
     ) -> None:
         self.summary = ReadSummary()
+        self._spool = spool
         self._request = request
         self._where = where
         self._files = files
@@ -148,7 +172,8 @@ class FilesRead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing stays open between two batches but the file of a generator that is dropped."""
+        """Gives back the temporary file; nothing else stays open between two batches."""
+        self._spool.close()
 
 
 def _where(spec: StreamSpec) -> str:

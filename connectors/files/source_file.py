@@ -1,22 +1,16 @@
 """A file as the readers see it, wherever its bytes come from.
 
-A store (a folder, an archive in it, a bucket, ...) finds files and gives each as a `SourceFile`;
-a reader of a format knows nothing else of it.
+A store (a folder, an archive in it, a bucket, ...) finds files, and `connectors.files.gathering`
+gives each as a `SourceFile`; a reader of a format knows nothing else of it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO, cast
-
-from connectors.files.folder import os_error
-from schemas.errors import SourceError, TransientSourceError
 
 PIECE_BYTES = 1024 * 1024
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
@@ -27,7 +21,7 @@ class SourceFile:
     """One file as it was when it was found.
 
     Attributes:
-        name: Path below the source's folder; of a member of an archive, the archive's path, `/`
+        name: Path below the source's folder; of a member of an archive, the archive's path, `!`
             and the member's. Decides the format by its ending.
         hash: sha256 of the content, hex.
         size: Bytes of the content (of the unpacked one, for what was packed).
@@ -62,42 +56,3 @@ def seekable(file: SourceFile) -> BinaryIO:
             copy.write(piece)
     copy.seek(0)
     return copy
-
-
-def local_file(path: Path, name: str, *, where: str) -> SourceFile:
-    """A file of a local folder; reads it once for its hash.
-
-    Raises:
-        SourceError: It is empty, or may not be read.
-        TransientSourceError: It changed while it was read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            before = os.fstat(file.fileno())
-            while piece := file.read(PIECE_BYTES):
-                digest.update(piece)
-    except OSError as error:
-        raise os_error(where, name, error) from None
-    if not before.st_size:
-        message = f"{where}: {name!r} is empty; a file has at least its header line"
-        raise SourceError(message)
-    seen = (before.st_size, before.st_mtime_ns)
-
-    def raise_if_changed(where: str) -> None:
-        try:
-            now = path.stat()
-        except OSError as error:
-            raise os_error(where, name, error) from None
-        if (now.st_size, now.st_mtime_ns) != seen:
-            message = f"{where}: {name!r} changed while it was read; it is read again later"
-            raise TransientSourceError(message)
-
-    raise_if_changed(where)
-    return SourceFile(
-        name=name,
-        hash=digest.hexdigest(),
-        size=before.st_size,
-        open=lambda: path.open("rb"),
-        raise_if_changed=raise_if_changed,
-    )

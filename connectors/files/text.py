@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from connectors.encodings.proposing import proposals
+from connectors.files.errors import os_error
 from connectors.files.evidence import SeenHeader, advice
-from connectors.files.folder import os_error
 from connectors.files.source_file import SourceFile
 from schemas.errors import SourceError
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet as pq
 
-from connectors.files.folder import os_error
+from connectors.files.errors import os_error
 from connectors.files.formats.batching import row_schema, without_long
 from connectors.files.formats.composed import composed
 from connectors.files.formats.header import HeaderCells

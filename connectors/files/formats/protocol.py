@@ -26,7 +26,7 @@ _MODULES = {
     "xml": "xml_rows",
     "parquet": "parquet",
 }
-_ENDINGS = {
+ENDINGS = {
     ".tsv": "tsv",
     ".tab": "tsv",
     ".xlsx": "xlsx",
@@ -112,4 +112,4 @@ def _by_ending(name: str, *, where: str) -> str:
             "(Excel workbook), or as .csv"
         )
         raise SourceError(message)
-    return _ENDINGS.get(path.suffix, "csv")
+    return ENDINGS.get(path.suffix, "csv")

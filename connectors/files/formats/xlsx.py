@@ -20,7 +20,7 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
-from connectors.files.folder import os_error
+from connectors.files.errors import os_error
 from connectors.files.formats.batching import row_schema, without_long
 from connectors.files.formats.cells import cell_text, text_column
 from connectors.files.formats.composed import composed

@@ -16,7 +16,7 @@ from itertools import islice
 import pyarrow as pa
 from lxml import etree
 
-from connectors.files.folder import os_error
+from connectors.files.errors import os_error
 from connectors.files.formats.batching import Rows, raise_if_absent, row_schema
 from connectors.files.formats.protocol import Reader
 from connectors.files.formats.xml_paths import (
