@@ -7,6 +7,7 @@ predates another commit with the same app id. A `Table` therefore offers no writ
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ def _translated(uri: str) -> Iterator[None]:
         if "No space left" in text or "os error 28" in text:
             raise WarehouseError(f"{uri}: the disk is full; {_DISK_FULL_HINT}") from None
         if "Permission denied" in text or "os error 13" in text:
-            raise WarehouseError(f"{uri}: no permission to write here") from None
+            raise WarehouseError(f"{uri}: no permission to read or write here") from None
         if "Concurrent" in text or "conflict" in text.lower():
             raise LostRaceError(f"{uri}: another run wrote to this table first") from None
         kind = type(error).__name__
@@ -88,15 +89,22 @@ class Table:
 
     @classmethod
     def open(cls, uri: str) -> Table | None:
-        """The table at its newest version, or None where there is none."""
+        """The table at its newest version, or None where there is none.
+
+        Raises:
+            WarehouseError: It can't be read; of a local one, also where it can't be seen whether
+                there is one.
+        """
         try:
             with _translated(uri):
                 try:
                     return cls(DeltaTable(uri), uri)
                 except TableNotFoundError:
+                    if "://" not in uri:
+                        _has_log(uri)  # to delta-rs a folder that it may not enter is no table
                     return None
         except WarehouseError:
-            if "://" not in uri and not (Path(uri) / "_delta_log").is_dir():
+            if "://" not in uri and not _has_log(uri):
                 return None
             raise
 
@@ -270,6 +278,15 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r}, version={self.version})"
+
+
+def _has_log(uri: str) -> bool:
+    """Whether a local folder is a table's. Raises WarehouseError where that can't be seen."""
+    with _translated(uri):
+        try:
+            return stat.S_ISDIR((Path(uri) / "_delta_log").stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
 
 def as_table(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:

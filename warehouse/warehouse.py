@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -57,19 +58,23 @@ class Warehouse:
             env: Where the person key is looked for; the process's environment by default.
 
         Raises:
-            WarehouseError: There is none (and `create` is false), it is of a newer format, or it
-                was made with another person key.
+            WarehouseError: There is none (and `create` is false), something else is there, it is
+                of a newer format, or it was made with another person key.
             ConfigError: The person key can't be read or made.
         """
         env = os.environ if env is None else env
         uri = uri.rstrip("/")
-        meta = Table.open(f"{uri}/restricted/warehouse")
-        if meta is None or not meta.files:
-            if not create:
-                raise WarehouseError(
-                    f"{uri}: no warehouse here. `lienthong sync` makes one; "
-                    "`--warehouse` or LIENTHONG_WAREHOUSE names another place"
-                )
+        meta = _founded(uri)
+        if meta is None and not create:
+            raise WarehouseError(
+                f"{uri}: no warehouse here. `lienthong sync` makes one; "
+                "`--warehouse` or LIENTHONG_WAREHOUSE names another place"
+            )
+        if meta is None and (objection := _objection(uri)):
+            meta = _founded(uri)  # another run may have founded it since
+            if meta is None:
+                raise WarehouseError(f"{uri}: {objection}")
+        if meta is None:
             key = find_key(uri, env) or create_key(uri, env)
             cls._found(uri, key)
             return cls(uri, key)
@@ -125,6 +130,50 @@ class Warehouse:
             sync_id=sync_id,
             now=now,
         )
+
+
+def _founded(uri: str) -> Table | None:
+    """The table that says what a warehouse is, or None where none is founded."""
+    meta = Table.open(f"{uri}/restricted/warehouse")
+    return meta if meta is not None and meta.files else None
+
+
+def _objection(uri: str) -> str | None:
+    """Why no warehouse may be founded at a place where none is, or None.
+
+    A new key beside rows of an old one would make every person two.
+    """
+    remains = (f"{uri}/restricted/quarantine", f"{uri}/analysts/runs")
+    has_tables = any(Table.open(table) for table in remains)
+    others: list[str] = []
+    if "://" not in uri:
+        folder = Path(uri)
+        if folder.exists() and not folder.is_dir():
+            return "this is a file; a warehouse is a folder. `--warehouse` names another place"
+        others = sorted(path.relative_to(folder).as_posix() for path in _entries(folder))
+    if has_tables or {"analysts", "restricted/landing"}.intersection(others):
+        return (
+            "tables of a warehouse are here, but restricted/warehouse is lost, which knows their "
+            "person key. Nothing was changed: bring it back from a backup, or name another place"
+        )
+    if others:
+        return (
+            f"this folder is no warehouse: it holds {others[0]!r}. Nothing was changed: name a new "
+            "or empty folder"
+        )
+    return None
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds that isn't of a founding that was cut short, nor of the disk itself."""
+    try:
+        if not folder.is_dir():
+            return []
+        own = [p for p in folder.iterdir() if not p.name.startswith(".") and p.name != "lost+found"]
+        inside = [p for q in own if q.name == "restricted" and q.is_dir() for p in q.iterdir()]
+    except PermissionError:
+        raise WarehouseError(f"{folder}: no permission to read or write here") from None
+    return [p for p in own if p.name != "restricted"] + [p for p in inside if p.name != "warehouse"]
 
 
 def check_format(uri: str) -> None:
