@@ -70,7 +70,7 @@ def _bucket(system: arrow.S3FileSystem) -> AbstractFileSystem:
             info: dict[str, Any] = super().info(path, **kwargs)
             if info["type"] == "file":
                 with self.fs.open_input_stream(self._strip_protocol(path)) as stream:
-                    info["etag"] = dict(stream.metadata() or {}).get(b"ETag")
+                    info["etag"] = dict(stream.metadata() or {}).get("ETag")
             return info
 
     return Bucket(system, skip_instance_cache=True)
