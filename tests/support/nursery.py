@@ -130,7 +130,8 @@ class Runner:
         return self.process.stdout.readline()
 
     def _has_line(self, seconds: float) -> bool:
-        return bool(select.select([self.process.stdout], [], [], seconds)[0])
+        assert self.process.stdout is not None
+        return bool(select.select([self.process.stdout.fileno()], [], [], seconds)[0])
 
 
 class Nursery:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,72 +17,77 @@ from tests.support.truth import (
     assert_core_is_the_truth,
     assert_every_newest_copy_is_in_core_or_in_quarantine,
     assert_every_rejected_copy_is_quarantined_once,
+    assert_everything_has_landed,
 )
 
+Runners = tuple[Runner, Runner]
 ROUNDS = 20
-SYNCS = 12
+SYNCS = 9
 FEW, MANY = 50, 100_000  # keys: the changes of a round mostly meet known rows, or none
 
 
 @pytest.mark.slow
-def test_two_writers_that_integrate_one_stream_at_once_are_right_20_of_20(tmp_path: Path) -> None:
+def test_two_writers_that_integrate_one_stream_at_once_are_right_20_of_20(
+    tmp_path: Path, runners: Runners
+) -> None:
     office = opened(tmp_path)
-    with two_runners() as runners:
-        for number in range(ROUNDS):
-            change(office, number)
-            landed = land(office)
-            answers = at_once(runners, office, action="integrate", **pace(number, "core_commit"))
-            assert [answer.error for answer in answers] == [None, None]
-            # What one of them has integrated, the other doesn't count.
-            assert total(answers, "dossier", "derived") == landed
-            assert_right(office)
+    for number in range(ROUNDS):
+        change(office, number)
+        landed = land(office)
+        answers = at_once(runners, office, action="integrate", **pace(number, "core_commit"))
+        assert [answer.error for answer in answers] == [None, None]
+        # What one of them has integrated, the other doesn't count.
+        assert total(answers, "dossier", "derived") == landed
+        assert_right(office)
     assert audit(office.context, []).findings == ()
 
 
 @pytest.mark.slow
-def test_two_syncs_at_once_are_right(tmp_path: Path) -> None:
+def test_two_syncs_at_once_are_right(tmp_path: Path, runners: Runners) -> None:
     office = opened(tmp_path)
-    with two_runners() as runners:
-        for number in range(SYNCS):
-            change(office, number)
-            before = landed_rows(office)
-            answers = at_once(runners, office, action="sync", **pace(number, "landing_commit"))
-            assert [answer.error for answer in answers] == [None, None]
-            landed = landed_rows(office) - before
-            assert total(answers, "dossier", "landed") == landed
-            assert total(answers, "dossier", "derived") == landed
-            assert_right(office)
+    for number in range(SYNCS):
+        change(office, number)
+        before = landed_rows(office)
+        answers = at_once(runners, office, action="sync", **pace(number, "landing_commit"))
+        assert [answer.error for answer in answers] == [None, None]
+        landed = landed_rows(office) - before
+        assert total(answers, "dossier", "landed") == landed
+        assert total(answers, "dossier", "derived") == landed
+        assert_right(office)
     assert audit(office.context, []).findings == ()
 
 
-def test_two_first_runs_at_once_make_one_warehouse(tmp_path: Path) -> None:
-    with two_runners() as runners:
-        for number in range(4):
-            office = opened(tmp_path / str(number))
-            answers = at_once(runners, office, action="sync")
-            assert [answer.error for answer in answers] == [None, None]
-            assert_right(office)
+def test_two_first_runs_at_once_make_one_warehouse(tmp_path: Path, runners: Runners) -> None:
+    for number in range(3):
+        office = opened(tmp_path / str(number))
+        answers = at_once(runners, office, action="sync")
+        assert [answer.error for answer in answers] == [None, None]
+        assert_right(office)
 
 
-def test_core_committed_by_path_would_stand_there_twice(tmp_path: Path) -> None:
+def test_core_committed_by_path_would_stand_there_twice(tmp_path: Path, runners: Runners) -> None:
     office = opened(tmp_path)
     land(office)
     broken = {"hold_at": "core_commit", "in_turn": True, "by_path": True}
-    with two_runners() as runners:
-        answers = at_once(runners, office, action="integrate", **broken)
+    answers = at_once(runners, office, action="integrate", **broken)
     assert answers[0].error is None
     assert "more than once" in (answers[1].error or "")
     assert "duplicate_key" in {finding.kind for finding in audit(office.context, []).findings}
 
 
-def test_landing_committed_by_path_would_hold_rows_twice(tmp_path: Path) -> None:
+def test_landing_committed_by_path_would_hold_rows_twice(tmp_path: Path, runners: Runners) -> None:
     office = opened(tmp_path)
     broken = {"hold_at": "landing_commit", "in_turn": True, "by_path": True}
-    with two_runners() as runners:
-        at_once(runners, office, action="sync", stream="ho_so", **broken)
+    at_once(runners, office, action="sync", stream="ho_so", **broken)
     landing = office.context.warehouse.landing("so-thu", "ho_so")
     rows = landing.rows(after=0, to=landing.version())
     assert rows.select("_landing_version", "_row").is_duplicated().all()
+
+
+@pytest.fixture(scope="module")
+def runners() -> Iterator[Runners]:
+    with two_runners() as both:
+        yield both
 
 
 def opened(root: Path) -> ChangingOffice:
@@ -122,7 +127,7 @@ def pace(number: int, phase: str) -> dict[str, Any]:
 
 
 def at_once(
-    runners: tuple[Runner, Runner],
+    runners: Runners,
     office: ChangingOffice,
     *,
     hold_at: str | None = None,
@@ -156,6 +161,7 @@ def total(answers: Sequence[Answer], entity: str, count: str) -> int:
 
 
 def assert_right(office: ChangingOffice) -> None:
+    assert_everything_has_landed(office)
     assert_every_newest_copy_is_in_core_or_in_quarantine(office)
     assert_core_is_the_truth(office)
     assert_every_rejected_copy_is_quarantined_once(office)
