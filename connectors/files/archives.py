@@ -26,6 +26,7 @@ from schemas.errors import SourceError
 MOST_MEMBERS = 10_000
 _MOST_DIRECTORY_BYTES = 16 * 1024 * 1024  # of the list at the end of a ZIP
 _MOST_GLOBAL_HEADS = 100
+_SHOWN_ENDINGS = 5
 _LOCKED = 0x1  # the flag of a member with a password
 _TARS = {".tgz": ".gz", ".tbz2": ".bz2", ".tbz": ".bz2", ".txz": ".xz"}
 _FOREIGN = (".7z", ".rar", ".zst", ".lz4", ".lzma", ".z", ".cab", ".arj", ".lzh")
@@ -94,6 +95,7 @@ class Chooser:
         self._endings = tuple(endings)
         self._place = place
         self._names: set[str] = set()
+        self._passed: list[str] = []
         self._chosen = 0
 
     def takes(self, member: Member) -> bool:
@@ -107,13 +109,24 @@ class Chooser:
             return False
         if member.refusal is not None:
             raise SourceError(f"{self._place}: {name!r} in it {member.refusal}")
-        if not member.is_file or not self._is_wanted(name):
+        if not member.is_file:
+            return False
+        if not self._is_wanted(name):
+            self._passed.append(name)
             return False
         if packing(name, place=f"{self._place}: {name!r} in it") is not None:
             message = f"{self._place}: {name!r} in it is an archive itself; unpack the outer one"
             raise SourceError(message)
         self._chosen += 1
         return True
+
+    def told(self) -> str | None:
+        """A sentence on the files that were passed over, or None where there were none."""
+        endings = {posixpath.splitext(name.casefold())[1] or "no ending" for name in self._passed}
+        if not endings:
+            return None
+        shown = ", ".join(sorted(endings)[:_SHOWN_ENDINGS])
+        return f"{len(self._passed)} of the files in it are passed over ({shown}): `members`"
 
     def raise_if_none(self) -> None:
         """Raises SourceError when no member was chosen."""

@@ -40,7 +40,7 @@ class FilesConnector:
             return Found(
                 columns={name: "text" for reader in read.readers for name in reader.names},
                 sample=sample,
-                notes=_notes(read.readers, _options(spec)),
+                notes=(*_notes(read.readers, _options(spec)), *read.notes),
             )
 
     def high(self, spec: StreamSpec) -> CursorValue | None:
@@ -64,7 +64,9 @@ class FilesConnector:
         )  # fmt: skip
         try:
             files = list(gathering.files(names))
-            return FilesRead(spec, request, files=files, spool=spool, where=where)
+            read = FilesRead(spec, request, files=files, spool=spool, where=where)
+            read.notes = tuple(gathering.notes)
+            return read
         except BaseException:
             spool.close()
             raise
@@ -96,6 +98,7 @@ class FilesRead:
         where: str,
     ) -> None:
         self.summary = ReadSummary()
+        self.notes: tuple[str, ...] = ()
         self._spool = spool
         self._request = request
         self._where = where

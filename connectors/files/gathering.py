@@ -33,6 +33,7 @@ class Gathering:
         where: Beginning of every error.
         seen: Hashes of contents that nobody will read, or that came already: what has one of them
             isn't kept, and its file can't be opened.
+        notes: Sentences worth a person's attention, once the files are gathered.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class Gathering:
     stream: FilesStream
     where: str
     seen: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
     def files(self, names: Sequence[str]) -> Iterator[SourceFile]:
         """The files of the stream: in the order of the names, members in that of their archive.
@@ -96,9 +98,13 @@ class Gathering:
                 pieces = unpacked(stream, packed.compression or "", place=place)
                 yield self._kept(stored.name, budget.counted(pieces), place)
                 return
-            for name, pieces in self._members(stream, packed, budget, place):
+            endings = () if self.stream.format else _READ_ENDINGS
+            chooser = Chooser(self.stream.member_patterns, endings, place=place)
+            for name, pieces in _members(stream, packed, chooser, budget, place=place):
                 member = f"{stored.name}!{name}"
                 yield self._kept(member, pieces, f"{self.where}: {member!r}")
+            if (told := chooser.told()) is not None:
+                self.notes.append(f"{stored.name}: {told}")
 
     def _opened(self, stored: StoredFile, place: str, stack: ExitStack) -> BinaryIO:
         """A packed file as a stream that can seek; one from far away is fetched first."""
@@ -108,17 +114,16 @@ class Gathering:
         stack.callback(fetched.close)
         return fetched.open(fetched.keep(stored.pieces(), place=place))
 
-    def _members(
-        self, stream: BinaryIO, packed: Packing, budget: Budget, place: str
-    ) -> Iterator[tuple[str, Iterator[bytes]]]:
-        endings = () if self.stream.format else _READ_ENDINGS
-        chooser = Chooser(self.stream.member_patterns, endings, place=place)
-        if packed.archive == "zip":
-            return of_zip(stream, chooser, budget, place=place)
-        pieces = iter(partial(stream.read, PIECE_BYTES), b"")
-        if packed.compression is not None:
-            pieces = unpacked(stream, packed.compression, place=place)
-        return of_tar(pieces, chooser, budget, place=place)
+
+def _members(
+    stream: BinaryIO, packed: Packing, chooser: Chooser, budget: Budget, *, place: str
+) -> Iterator[tuple[str, Iterator[bytes]]]:
+    if packed.archive == "zip":
+        return of_zip(stream, chooser, budget, place=place)
+    pieces = iter(partial(stream.read, PIECE_BYTES), b"")
+    if packed.compression is not None:
+        pieces = unpacked(stream, packed.compression, place=place)
+    return of_tar(pieces, chooser, budget, place=place)
 
 
 def _raise_if_empty(size: int, place: str) -> None:

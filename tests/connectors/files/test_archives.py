@@ -134,6 +134,13 @@ def test_hidden_members_and_those_of_other_programs_are_passed_over(tmp_path: Pa
     assert len(rows(tmp_path, wanted(members="*"))) == 1
 
 
+def test_check_names_what_is_passed_over(tmp_path: Path) -> None:
+    zip_of(tmp_path / "x.zip", {"a.csv": ONE, "b.pdf": "", "c.PDF": "", "readme": "", "d/": ""})
+    found = connect("files", FilesOptions(path=str(tmp_path))).check(wanted())
+    assert "x.zip: 3 of the files in it are passed over (.pdf, no ending): `members`" in found.notes
+    assert any(note.startswith("x.zip!a.csv: utf-8") for note in found.notes)
+
+
 @pytest.mark.parametrize("kind", ["json", "xlsx", "parquet", "xml", "jsonl"])
 def test_every_format_is_read_out_of_an_archive(tmp_path: Path, kind: str) -> None:
     from tests.connectors.files.test_formats import OPTIONS, WRITERS
