@@ -177,8 +177,11 @@ def test_a_changed_type_is_named_old_and_new_and_nothing_is_written(
     assert place.landed == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
-def test_an_empty_file_is_named(place: Place, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [(b"", "'thang-3.csv' is empty"), (b"\xef\xbb\xbf", "'thang-3.csv': no line of cells")],
+)
+def test_an_empty_file_is_named(place: Place, content: bytes, answer: str) -> None:
     place.yaml("xa-thu", FOLDER)
     place.desk(content)
     assert "thang-3.csv" in said(place.sync(), 1)
