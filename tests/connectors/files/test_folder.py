@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -173,6 +174,19 @@ def test_a_short_settle_is_waited_for(desk: Path) -> None:
     assert patient(desk, spec("a"), "1 second").is_complete
     assert time.time() - changed >= 1
     assert time.monotonic() - started < 5
+
+
+def test_a_file_of_somebody_else_rests_two_seconds(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:  # as the kernel does: leases are for the owner and for root
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("fcntl.fcntl", refuse)
+    (desk / "x.csv").write_text(ONE)
+    changed = (desk / "x.csv").stat().st_mtime
+    assert len(rows(desk, spec("a"))) == 1
+    assert time.time() - changed >= 2
 
 
 def test_a_clock_that_runs_ahead_keeps_no_file_back(desk: Path) -> None:
