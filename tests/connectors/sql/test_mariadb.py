@@ -381,4 +381,5 @@ print(rows, peak_mib() - base)
 """
     rows, grown = map(int, python(code, maria.url).split())
     assert rows == 150_000
-    assert grown < 60, f"{grown} MiB for 120 MB of rows"
+    # Some 90 for 40 MB and for 360 MB alike: a batch in Python and in Arrow.
+    assert grown < 120, f"{grown} MiB for 120 MB of rows"
