@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from schemas.errors import ConfigError, WarehouseError
 
 _MEMORY_LIMIT: Final = "1GB"
+_INTERRUPTED: Final = "Query interrupted"
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -28,6 +30,22 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets Ctrl-C during a query be the KeyboardInterrupt that it is.
+
+    DuckDB swallows what the signal handler raised and says it by a plain RuntimeError.
+    """
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except RuntimeError as error:
+        if str(error) != _INTERRUPTED:
+            raise
+        raise KeyboardInterrupt from None
+
+
 def md5_of(expression: str, rows: pa.Table) -> pa.Array:
     """MD5 (hex, 32 characters) of a VARCHAR expression over the columns of `rows`, in their order.
 
@@ -39,7 +57,8 @@ def md5_of(expression: str, rows: pa.Table) -> pa.Array:
     try:
         connection.register("input_rows", rows)
         query = f"SELECT md5({expression}) AS _hash FROM input_rows"  # noqa: S608 - column positions
-        hashes = connection.sql(query).to_arrow_table().column("_hash").combine_chunks()
+        with _interruptible():
+            hashes = connection.sql(query).to_arrow_table().column("_hash").combine_chunks()
         return hashes.combine_chunks() if isinstance(hashes, pa.ChunkedArray) else hashes
     finally:
         connection.close()
@@ -112,8 +131,9 @@ class AnalystDoor:
         if kind != "SELECT":
             raise ConfigError(f"only SELECT is allowed here: this is {kind}")
         try:
-            self._refuse_hidden_writes(query)
-            return self._connection.sql(query).to_arrow_table()
+            with _interruptible():
+                self._refuse_hidden_writes(query)
+                return self._connection.sql(query).to_arrow_table()
         except duckdb.PermissionException:
             raise ConfigError(
                 "this query reaches outside the warehouse's analysts/ tables: that is shut"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from flows.context import open_context
 from flows.query import query
@@ -44,3 +48,34 @@ def test_an_entity_without_rows_has_its_columns_in_their_types(tmp_path: Path) -
 def test_a_row_that_breaks_several_rules_counts_once_in_status(tmp_path: Path) -> None:
     (line,) = status(synced(tmp_path))
     assert line.quarantined == 1
+
+
+# Sends itself Ctrl-C while DuckDB is at work on something that takes it far longer.
+_CTRL_C = """
+import os, signal, sys, threading
+import pyarrow as pa
+from warehouse.duck import AnalystDoor, md5_of
+
+rows = pa.table({"c0": list(map(str, range(1000)))})
+slow = "(SELECT sum(sqrt(a.range + b.range)) FROM range(60000) a, range(60000) b)"
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    if sys.argv[1] == "hash":
+        md5_of(f"c0 || {slow}::VARCHAR", rows)
+    else:
+        door = AnalystDoor(sys.argv[2])
+        door.lock()
+        door.select(f"SELECT {slow} AS a")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("work", ["hash", "select"])
+def test_ctrl_c_in_the_middle_of_a_query_is_an_interrupt(tmp_path: Path, work: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _CTRL_C, work, str(tmp_path)],
+        cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
