@@ -150,7 +150,8 @@ class Integration:
         """The values of every candidate, and one plan each for `same` and `many` feeds."""
         values = pl.concat([part.rows for part in derived])
         existing = self._existing(core, values, feeds)
-        values = _with_buried(values, existing, feeds, goal).with_row_index("_id")
+        values = _with_buried(values, existing, feeds, goal)
+        values = self._as_decided(values).with_row_index("_id")
         values = values.with_columns(pl.col("_id").cast(pl.Int64))
         apps = pl.concat_str("_source", pl.lit("/"), "_stream")
         plans = []
@@ -170,6 +171,34 @@ class Integration:
                 candidates = pl.concat([candidates, earlier])
             plans.append(plan_merge(candidates, existing, lines=lines))
         return values, plans
+
+    def _as_decided(self, values: pl.DataFrame) -> pl.DataFrame:
+        """Rows of earlier versions, rejected where they were: only a rebuild decides anew.
+
+        They are mapped under today's YAML. A copy that quarantine holds would else enter core too,
+        and a copy that core holds would leave it for nowhere.
+        """
+        if values["_in_batch"].all():
+            return values
+        place = ["_source", "_stream", "_landing_version", "_row"]
+        held = (
+            self.quarantine.scan()
+            .filter(pl.col("entity") == self.entity.name)
+            .rename({"source": "_source", "stream": "_stream"})
+            .select(*place, pl.lit(value=True).alias("_was_rejected"))
+            .unique()
+            .collect()
+        )
+        known = values.join(held, on=place, how="left", maintain_order="left")
+        was_rejected = pl.col("_was_rejected").fill_null(value=False)
+        turned = ~pl.col("_in_batch") & ~was_rejected & ~pl.col("_accepted")
+        stands = turned & ~pl.col("_folds") & (pl.col("_key") == pl.col("_landing_key"))
+        decided = pl.col("_accepted") & (pl.col("_in_batch") | ~was_rejected)
+        return (
+            known.filter(~stands.fill_null(value=False))
+            .with_columns(decided.alias("_accepted"))
+            .drop("_was_rejected")
+        )
 
     def _existing(self, core: Table, values: pl.DataFrame, feeds: Sequence[Feed]) -> pl.DataFrame:
         keys = values.select(KEY).drop_nulls().unique()

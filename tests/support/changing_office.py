@@ -47,7 +47,7 @@ streams:
           occurred_at: {{from: luc, format: "%Y-%m-%d"}}
 """
 PLAIN = {"open": "in_progress", "closed": "completed"}
-MENDED = {**PLAIN, "strange": "stopped"}
+MENDED = {"open": "in_progress", "strange": "stopped"}
 """Under the plain code list a strange row is rejected; under the mended one it is accepted."""
 
 

@@ -74,7 +74,7 @@ def kill(runs: Nursery, office: ChangingOffice, place: str) -> None:
     """Changes the office and runs, until a run was killed at the place."""
     chance = office.chance
     for attempt in range(6):
-        for _ in range(chance.randrange(1, 6)):
+        for _ in range(chance.randrange(2, 8)):
             office.change()
         if place == "random":
             answer = runs.run(office.order(), within=chance.uniform(0.0, RUN_SECONDS))
