@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from polars.exceptions import PanicException
+
 from flows.context import Context, check_context, new_sync_id, open_context
 from flows.faults import told
 from flows.history import finish
@@ -173,5 +175,5 @@ def _attempt(
     started = time.monotonic()
     try:
         return action()
-    except Exception as error:  # noqa: BLE001 - one broken source never stops the others
+    except (Exception, PanicException) as error:  # noqa: BLE001 - one broken source never stops the others
         return failed_receipt(*places[0], sync_id, error, time.monotonic() - started)
