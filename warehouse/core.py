@@ -180,7 +180,8 @@ class Integration:
         """
         if values["_in_batch"].all():
             return values
-        place = ["_source", "_stream", "_landing_version", "_row"]
+        # The key too: children of one list share the place of their row.
+        place = ["_source", "_stream", "_landing_version", "_row", "_key"]
         held = (
             self.quarantine.scan()
             .filter(pl.col("entity") == self.entity.name)
@@ -189,7 +190,9 @@ class Integration:
             .unique()
             .collect()
         )
-        known = values.join(held, on=place, how="left", maintain_order="left")
+        known = values.join(
+            held, on=place, how="left", nulls_equal=True, maintain_order="left"
+        )
         was_rejected = pl.col("_was_rejected").fill_null(value=False)
         turned = ~pl.col("_in_batch") & ~was_rejected & ~pl.col("_accepted")
         stands = turned & ~pl.col("_folds") & (pl.col("_key") == pl.col("_landing_key"))

@@ -314,3 +314,22 @@ def test_the_same_rows_under_a_new_sync_id_land_nothing_and_change_nothing(
         assert [c.fates for c in counts] == [{}, {}]
         for into, core in zip(house.mapping.into, cores, strict=True):
             assert house.core(into).equals(core)
+
+
+def test_a_list_that_was_emptied_buries_its_children_although_one_was_rejected(
+    tmp_path: Path,
+) -> None:
+    fees = '[{"id": "3", "amount": "20"}, {"id": "2", "amount": "x"}]'
+    house = House(tmp_path, mapping_of(STATUS, key="line"), Landing(str(tmp_path / "landing")))
+    for night, row in enumerate(
+        [
+            Row("c", "P", "2", "2024-02-07", "open", fees, ""),
+            Row("c", "P", "5", "2024-02-07", "open", "[]", ""),
+        ]
+    ):
+        land(house.landing, [row], night=night, sync_id=f"night-{night}")
+        house.integrate()
+    house.assert_audited()
+    payments = house.core(house.mapping.into[1])
+    assert payments["_key"].to_list() == ["c/3"]
+    assert payments["_deleted_at"].null_count() == 0
