@@ -85,6 +85,24 @@ class Source:
             raise ConfigError(unknown(f"stream of '{self.name}'", name, valid=self.streams))
         return self.streams[name]
 
+    def demand_active(self) -> None:
+        """Refuses a retired source.
+
+        Raises:
+            ConfigError: It is retired.
+        """
+        if self.retired:
+            message = f"{self.name} is retired: its rows stay, nothing is read of it"
+            raise ConfigError(message)
+
+    def demand_references(self) -> None:
+        """Refuses a source whose references can't be filled in; nothing is reached.
+
+        Raises:
+            ConfigError: See `connect`.
+        """
+        self.connect().close()
+
     def connect(self) -> Connector:
         """A connector to the source, its secrets read now; nothing is reached before first use.
 

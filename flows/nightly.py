@@ -28,7 +28,6 @@ from prefect.tasks import exponential_backoff
 from pydantic import Field
 
 from flows import settings, steps
-from flows.catalog import Catalog, Source
 from flows.faults import cleaned
 from flows.logs import event, receipt_event
 from flows.outcome import FAIL_ABOVE, night_report, night_sentence, night_status
@@ -36,7 +35,7 @@ from flows.progress import LineProgress
 from flows.receipts import NightReport, Receipt, SyncOptions
 from flows.server import ReadProgress, logs_to_run, publish_receipts
 from flows.steps import Context, LandResult
-from schemas.errors import ConfigError, LienThongError, TransientSourceError
+from schemas.errors import LienThongError, TransientSourceError
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import TaskRun
@@ -253,31 +252,12 @@ def _chosen(
     """The streams to read, and a failed receipt for each source whose YAML is wrong."""
     if source is not None:
         chosen = context.catalog.source(source)
-        require_active(chosen)
+        chosen.demand_active()
         names = [chosen.stream(only).name] if only else list(chosen.streams)
         return [(source, name) for name in names], []
     every = context.catalog.sources.items()
     streams = [(name, stream) for name, one in every if not one.retired for stream in one.streams]
-    return streams, broken_yaml(context.catalog, place.sync_id)
-
-
-def broken_yaml(catalog: Catalog, sync_id: str) -> list[Receipt]:
-    """A failed receipt for each source whose YAML is wrong."""
-    return [
-        steps.failed_receipt(name, "", sync_id, error, 0.0)
-        for name, error in catalog.broken.items()
-    ]
-
-
-def require_active(source: Source) -> None:
-    """Refuses a retired source.
-
-    Raises:
-        ConfigError: It is retired.
-    """
-    if source.retired:
-        message = f"{source.name} is retired: its rows stay, nothing is read of it"
-        raise ConfigError(message)
+    return streams, steps.broken_yaml(context.catalog, place.sync_id)
 
 
 def _read_all(

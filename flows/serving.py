@@ -12,10 +12,8 @@ from flows import steps
 from flows.catalog import load_catalog
 from flows.nightly import (
     RunFailed,
-    broken_yaml,
     nightly,
     problem_of,
-    require_active,
     sync_source,
 )
 from flows.receipts import NightReport, Receipt, SyncOptions
@@ -53,8 +51,9 @@ def sync_on_server(
     require_server()
     catalog = load_catalog(sources_dir)
     for name in names:
-        require_active(catalog.source(name))
-    receipts = [] if names else broken_yaml(catalog, steps.new_sync_id())
+        catalog.source(name).demand_active()
+        catalog.source(name).demand_references()
+    receipts = [] if names else steps.broken_yaml(catalog, steps.new_sync_id())
     for name in names or [n for n, source in catalog.sources.items() if not source.retired]:
         state = sync_source(
             source=name,

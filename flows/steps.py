@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from polars.exceptions import PanicException
 
+from flows.catalog import Catalog
 from flows.context import Context, check_context, new_sync_id, open_context
 from flows.faults import told
 from flows.history import finish
@@ -28,12 +29,12 @@ from flows.outcome import night_report
 from flows.reading import LandResult, read_and_land
 from flows.receipts import NightReport, Receipt, SyncOptions
 from flows.repairing import audit, rebuild
-from schemas.errors import ConfigError
 
 __all__ = [
     "Context",
     "LandResult",
     "audit",
+    "broken_yaml",
     "check_context",
     "check_source",
     "failed_receipt",
@@ -70,10 +71,11 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
         what broke.
 
     Raises:
-        ConfigError: A named source or stream doesn't exist, or its YAML is wrong.
+        ConfigError: A named source or stream doesn't exist, its YAML is wrong, or a reference in it
+            can't be filled in. (Of unnamed ones it becomes a failed receipt.)
     """
     sync_id = new_sync_id()
-    receipts = _broken_yaml(context, sync_id) if not source_names else []
+    receipts = broken_yaml(context.catalog, sync_id) if not source_names else []
     wanted = _streams(context, source_names, options)
 
     def read(place: tuple[str, str]) -> LandResult | Receipt:
@@ -124,22 +126,21 @@ def failed_receipt(
     )
 
 
-def _broken_yaml(context: Context, sync_id: str) -> list[Receipt]:
-    broken = context.catalog.broken.items()
+def broken_yaml(catalog: Catalog, sync_id: str) -> list[Receipt]:
+    """A failed receipt for each source whose YAML is wrong."""
+    broken = catalog.broken.items()
     return [failed_receipt(name, "", sync_id, error, 0.0) for name, error in broken]
 
 
 def _streams(context: Context, names: Sequence[str], options: SyncOptions) -> list[tuple[str, str]]:
     """The (source, stream) pairs to read, each once."""
     catalog = context.catalog
-    chosen = (
-        [catalog.source(name) for name in dict.fromkeys(names)]
-        if names
-        else [source for source in catalog.sources.values() if not source.retired]
-    )
+    chosen = [catalog.source(name) for name in dict.fromkeys(names)]
     for source in chosen:
-        if source.retired:
-            raise ConfigError(f"{source.name} is retired: its rows stay, nothing is read of it")
+        source.demand_active()
+        source.demand_references()
+    if not names:
+        chosen = [source for source in catalog.sources.values() if not source.retired]
     if options.stream is not None:
         return [(source.name, source.stream(options.stream).name) for source in chosen]
     return [(source.name, stream) for source in chosen for stream in source.streams]

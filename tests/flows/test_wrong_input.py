@@ -121,9 +121,21 @@ def test_a_missing_variable_is_named_with_its_file(
 ) -> None:
     monkeypatch.delenv("SO_THU_URL", raising=False)
     place.yaml("so-thu", TABLE)
-    text = said(place.run("check", "so-thu"), 2)
-    assert "SO_THU_URL" in text
-    assert "so-thu.yaml" in text
+    for verb in ("check", "sync"):
+        text = said(place.run(verb, "so-thu"), 2)
+        assert "SO_THU_URL" in text
+        assert "so-thu.yaml" in text
+
+
+def test_a_missing_variable_stops_no_other_source(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SO_THU_URL", raising=False)
+    place.yaml("so-thu", TABLE)
+    place.yaml("xa-thu", FOLDER)
+    place.desk(GOOD)
+    assert "SO_THU_URL" in said(place.sync(), 3)
+    assert place.landed == 2
 
 
 def test_a_wrong_password_is_the_offices_matter_and_is_not_shown(
