@@ -6,7 +6,7 @@ mapping, warehouse or schedule.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -155,6 +155,31 @@ class Found:
 
     columns: dict[str, str]
     sample: pa.Table
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Something that could be a stream, as a survey of a source finds it.
+
+    Attributes:
+        name: Name of the table, view or set of files.
+        kind: `table`, `view` or `files`.
+        options: The connector's own keys of a stream that read it.
+        keys: Keys that the source declares, the primary key first.
+        rows: The source's own estimate of its rows, where it has one.
+        mode: What the stream has to say of it, where it has to.
+        sample: Keys that stand in for those of `options` when a sample is read.
+        notes: What speaks for the options, for a person.
+    """
+
+    name: str
+    kind: str
+    options: Mapping[str, object]
+    keys: tuple[tuple[str, ...], ...] = ()
+    rows: int | None = None
+    mode: Literal["snapshot", "increment"] | None = None
+    sample: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

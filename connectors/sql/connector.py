@@ -13,6 +13,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.protocol import (
+    Candidate,
     Cursor,
     CursorValue,
     Found,
@@ -39,6 +40,11 @@ class SqlConnector:
         self._database = database
         self._options = options
         self._open: set[SqlRead] = set()
+
+    def tables(self) -> tuple[Candidate, ...]:
+        """The tables and views that the role may read, with the keys that they declare."""
+        with self._database.session("the tables of the database") as session:
+            return session.tables(schema=self._options.default_schema)
 
     def check(self, spec: StreamSpec) -> Found:
         """See `Connector.check`."""

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from connectors.protocol import Candidate
 from connectors.sql.arrays import delivered
+from connectors.sql.listing import inspected
 from connectors.sql.statements import Statement
 from connectors.sql.types import SourceColumn
 from schemas.errors import ConfigError
@@ -40,6 +42,11 @@ class CursorSession:
         self._connection = connection
         self._where = where
         self._translate = translate
+
+    def tables(self, *, schema: str | None) -> tuple[Candidate, ...]:
+        """See `Session.tables`."""
+        with self._errors():
+            return tuple(inspected(self._connection, schema=schema))
 
     def row(self, statement: Statement) -> tuple[Any, ...]:
         """See `Session.row`."""

@@ -21,9 +21,11 @@ from adbc_driver_postgresql import dbapi
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from connectors.protocol import Candidate
 from connectors.registry import SqlOptions, SqlStream
 from connectors.sql import statements
 from connectors.sql.errors import connect_error, statement_error
+from connectors.sql.listing import POSTGRES, of_postgres
 from connectors.sql.statements import Statement
 from connectors.sql.types import SourceColumn, postgres_column
 from connectors.sql.values import deliver
@@ -97,6 +99,12 @@ class PostgresSession:
             column = postgres_column(field.name, name, modifier=modifier, category=category)
             columns.append(column)
         return tuple(columns)
+
+    def tables(self, *, schema: str | None) -> tuple[Candidate, ...]:
+        """See `Session.tables`."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(POSTGRES)
+            return tuple(of_postgres(cursor.fetchall(), schema=schema))
 
     def row(self, statement: Statement) -> tuple[Any, ...]:
         """See `Session.row`."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import sqlalchemy as sa
 
+from connectors.protocol import Candidate
 from connectors.registry import SqlStream
 from connectors.sql.statements import Statement
 from connectors.sql.types import SourceColumn
@@ -23,6 +24,10 @@ class Session(Protocol):
 
     def describe(self, stream: SqlStream, source: sa.FromClause) -> tuple[SourceColumn, ...]:
         """Every column of the table, view or query, in order."""
+        ...
+
+    def tables(self, *, schema: str | None) -> tuple[Candidate, ...]:
+        """The tables and views that the role may read; only those of a schema, if one is given."""
         ...
 
     def row(self, statement: Statement) -> tuple[Any, ...]:

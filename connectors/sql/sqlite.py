@@ -22,8 +22,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from connectors.protocol import Candidate
 from connectors.registry import SqlOptions, SqlStream
 from connectors.sql import statements
+from connectors.sql.listing import inspected
 from connectors.sql.statements import Statement
 from connectors.sql.types import SourceColumn, sqlite_column
 from connectors.sql.values import bad_values, delivered_schema
@@ -118,6 +120,11 @@ class SqliteSession:
                 rows = self._connection.execute(pragma.select_from(table)).mappings()
                 declared = {row["name"]: row["type"] for row in rows}
         return tuple(sqlite_column(name, declared.get(name, "")) for name in names)
+
+    def tables(self, *, schema: str | None) -> tuple[Candidate, ...]:
+        """See `Session.tables`."""
+        with self._errors():
+            return tuple(inspected(self._connection, schema=schema))
 
     def row(self, statement: Statement) -> tuple[Any, ...]:
         """See `Session.row`."""

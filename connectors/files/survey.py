@@ -1,0 +1,199 @@
+"""What could be a stream of a place of files: sets of files that look alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ValidationError
+
+from connectors.encodings.proposing import proposals
+from connectors.files import connect
+from connectors.files.archives import packing
+from connectors.files.connector import FilesConnector
+from connectors.files.formats.protocol import ENDINGS
+from connectors.files.formats.xml_rows import likely_rows
+from connectors.files.places import store_of
+from connectors.files.store import Store
+from connectors.files.text import marked
+from connectors.protocol import Candidate, ReadRequest, StreamSpec
+from connectors.registry import FilesOptions, FilesStream
+from schemas.errors import ConfigError, SourceError
+
+WHERE = "the files"
+MOST_SETS = 60
+"""Sets of files that are looked into; a place with more needs a pattern."""
+
+_TEXT_ENDINGS = (".csv", ".txt", ".tsv", ".tab")
+_XML_ENDINGS = (".xml", ".xes")
+_LOOKED_AT = 1 << 20  # bytes of a text, for its encoding
+_MOST_JSON = 32 << 20  # bytes of a JSON file that is searched for its list of rows
+_DIGITS = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Set:
+    """Files whose names differ in their digits only, or whose columns are the same."""
+
+    pattern: str
+    names: tuple[str, ...]
+    options: dict[str, object]
+    columns: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def survey(
+    options: BaseModel, *, timezone: str | None, base: Path | None, only: str | None = None
+) -> tuple[Candidate, ...]:
+    """See `connectors.registry.survey`: files whose names differ by digits, or with one header.
+
+    Files of no format that is read (by their ending) are passed over.
+    """
+    if not isinstance(options, FilesOptions):
+        message = f"connector files: its options are {type(options).__name__}, not FilesOptions"
+        raise ConfigError(message)
+    with (
+        closing(store_of(options, base=base or Path.cwd())) as store,
+        closing(connect(options, timezone=timezone, base=base)) as connector,
+    ):
+        names = [n for n in store.find([only or "**/*"], where=WHERE) if _is_read(n, only)]
+        groups: dict[str, list[str]] = {}
+        for name in names:
+            groups.setdefault(_DIGITS.sub("*", _escaped(name)), []).append(name)
+        if len(groups) > MOST_SETS:
+            message = f"{len(groups)} kinds of files: name those of one kind, as in 'folder/*.csv'"
+            raise ConfigError(message)
+        sets = [_looked_at(store, connector, p, tuple(n)) for p, n in groups.items()]
+    return tuple(_candidate(one, only) for one in _merged(sets))
+
+
+def _is_read(name: str, only: str | None) -> bool:
+    """Whether the ending says that a reader takes it; a pattern with an ending says so itself."""
+    if only is not None and PurePosixPath(only).suffix not in {"", ".*"}:
+        return True
+    lowered = name.casefold()
+    return lowered.endswith((*ENDINGS, *_TEXT_ENDINGS)) or packing(name, place=WHERE) is not None
+
+
+def _looked_at(
+    store: Store, connector: FilesConnector, pattern: str, names: tuple[str, ...]
+) -> _Set:
+    """A set by its last file: the newest, where names hold dates."""
+    newest = names[-1]
+    options, notes = _stated(store, newest)
+    stream = {"files": _escaped(newest), **options}
+    try:
+        spec = StreamSpec(name="files", columns=(), key=(), options=FilesStream(**stream))
+        with connector.read(spec, ReadRequest(limit=1)) as read:  # its headers, not a row
+            columns = frozenset(name for reader in read.readers for name in reader.names)
+            said = tuple(reader.described() for reader in read.readers)
+    except (SourceError, ConfigError, ValidationError) as error:
+        is_ours = not isinstance(error, ValidationError)
+        reason = str(error) if is_ours else "its options can't be used"
+        columns, said = frozenset(), (f"can't be read: {reason}",)
+    return _Set(
+        pattern=pattern if len(names) > 1 else _escaped(newest), names=names,
+        options=options, columns=columns, notes=(*notes, *said),
+    )  # fmt: skip
+
+
+def _stated(store: Store, name: str) -> tuple[dict[str, object], tuple[str, ...]]:
+    """What a stream has to state of a file: its encoding, or where its rows are."""
+    lowered = name.casefold()
+    if lowered.endswith(_TEXT_ENDINGS):
+        first = _beginning(store, name, _LOOKED_AT)
+        if marked(first) is None and not _is_utf8(first) and (found := proposals(first)):
+            best = found[0]
+            said = f"{best.likely} of {best.words} words beyond ASCII read well as {best.encoding}"
+            return {"encoding": best.encoding}, (said,)
+    if lowered.endswith((".json", ".geojson")):
+        rows = _json_rows(_beginning(store, name, _MOST_JSON))
+        if rows:
+            return {"rows": rows}, (f"the list at {rows} is the longest list of objects",)
+    if lowered.endswith(_XML_ENDINGS):
+        likely = likely_rows(iter([_beginning(store, name, _LOOKED_AT)]))
+        if likely:
+            return {"rows": likely}, (f"{likely} is the element that comes again and again",)
+    return {}, ()
+
+
+def _beginning(store: Store, name: str, size: int) -> bytes:
+    read = b""
+    for piece in store.get(name, where=WHERE).pieces():
+        read += piece
+        if len(read) >= size:
+            break
+    return read[:size]
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start >= len(text) - 3  # a letter that was cut at the end
+    return True
+
+
+def _json_rows(text: bytes) -> str | None:
+    """The path of the longest list of objects; None where the file itself is the list."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    lists = dict(_lists(document, ()))
+    return max(lists, key=lambda path: lists[path], default=None)
+
+
+def _lists(value: object, path: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    if isinstance(value, list) and path and any(isinstance(item, dict) for item in value):
+        yield ".".join(path), len(value)
+    if isinstance(value, dict) and len(path) < 4:
+        for key, item in value.items():
+            yield from _lists(item, (*path, str(key)))
+
+
+def _merged(sets: Sequence[_Set]) -> list[_Set]:
+    """Sets of one folder and ending with the same columns are one."""
+    merged: dict[tuple[str, str, object], _Set] = {}
+    for number, one in enumerate(sets):
+        path = PurePosixPath(one.names[0])
+        alike: object = (one.columns, repr(one.options)) if one.columns else number
+        place = (str(path.parent), path.suffix.casefold(), alike)
+        known = merged.get(place)
+        merged[place] = one if known is None else _joined(known, one)
+    return list(merged.values())
+
+
+def _joined(one: _Set, other: _Set) -> _Set:
+    names = (*one.names, *other.names)
+    start = os.path.commonprefix(names)
+    end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
+    pattern = f"{_escaped(start)}*{_escaped(end)}"
+    return replace(one, pattern=pattern, names=names, notes=(*one.notes, *other.notes))
+
+
+def _candidate(one: _Set, only: str | None) -> Candidate:
+    """A set as a stream: files that differ by digits bring more every time."""
+    pattern = only if only is not None and len(one.names) > 1 else one.pattern
+    is_series = len({_DIGITS.sub("*", name) for name in one.names}) == 1 < len(one.names)
+    files = f"{len(one.names)} files, told apart by " if len(one.names) > 1 else ""
+    kind = "digits in their names" if is_series else "their names"
+    notes = [f"{files}{kind}"] if files else []
+    return Candidate(
+        name=PurePosixPath(one.names[0] if len(one.names) == 1 else pattern).stem,
+        kind="files",
+        options={"files": pattern, **one.options},
+        mode="increment" if is_series else "snapshot",
+        sample={"files": [_escaped(n) for n in dict.fromkeys((one.names[0], one.names[-1]))]},
+        notes=(*notes, *one.notes),
+    )
+
+
+def _escaped(name: str) -> str:
+    """A name as a glob that matches nothing else."""
+    return re.sub(r"([*?[])", r"[\1]", name)
