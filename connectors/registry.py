@@ -30,7 +30,7 @@ from schemas.durations import Duration
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from connectors.protocol import Connector
+    from connectors.protocol import Candidate, Connector
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 
@@ -262,7 +262,8 @@ class ConnectorType:
         name: What `connector: {type: ...}` says.
         options_model: The keys beside `type`, at the source.
         stream_model: The connector's own keys of a stream.
-        module: Package with `connect(options, *, timezone, base) -> Connector`.
+        module: Package with `connect(options, *, timezone, base) -> Connector`, and a module
+            `survey` with `survey(options, *, timezone, base, only)`.
     """
 
     name: str
@@ -325,3 +326,29 @@ def connect(
         ConfigError: Unknown type, or options that can't be used (a URL that is none, ...).
     """
     return connector_type(name).connect(options, timezone=timezone, base=base)
+
+
+def survey(
+    name: str,
+    options: BaseModel,
+    *,
+    timezone: str | None = None,
+    base: Path | None = None,
+    only: str | None = None,
+) -> tuple[Candidate, ...]:
+    """What could be streams of a source: tables and views, or sets of files that look alike.
+
+    Args:
+        name: Connector type.
+        options: As for `connect`.
+        timezone: As for `connect`.
+        base: As for `connect`.
+        only: A pattern with * that names of tables, or paths of files, have to match.
+
+    Raises:
+        ConfigError: As for `connect`.
+        SourceError: The source could not be reached, or refused.
+    """
+    module = importlib.import_module(f"{connector_type(name).module}.survey")
+    found: tuple[Candidate, ...] = module.survey(options, timezone=timezone, base=base, only=only)
+    return found

@@ -28,6 +28,7 @@ EXACT: Final = 1.0
 """Score of a name that is one of the dictionary's; every other score lies below."""
 
 _WEAK = 0.5  # what a weak name counts, of a strong one
+_LONG = 6  # letters from which on a part of a word, or a misspelling, says something
 _NEAR = 0.88  # from this likeness on, a name is taken for a misspelling
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _KEY_OF_PATH = re.compile(r"\[@\w+='([^']+)'\]")
@@ -130,12 +131,18 @@ def _likeness(name: Name, known: Name) -> tuple[float, str]:
         return 0.95, "is called, for its dossier,"
     if sorted(name.words) == sorted(known.words):
         return 0.9, "has the words of"
+    return _part(name, known)
+
+
+def _part(name: Name, known: Name) -> tuple[float, str]:
+    """Of a name that holds the known one as a part, or is a misspelling of it."""
     share = len(known.joined) / max(len(name.joined), 1)
+    is_long = len(known.joined) >= _LONG
     if _holds(name.words, known.words):
         return 0.5 + 0.4 * share, "has in its name"
-    if len(name.words) == 1 and len(known.joined) >= 6 and known.joined in name.joined:
+    if is_long and len(name.words) == 1 and known.joined in name.joined:
         return 0.4 + 0.4 * share, "has in its name"
-    if len(known.joined) >= 6 and _is_near(name.joined, known.joined):
+    if is_long and _is_near(name.joined, known.joined):
         return 0.6, "is nearly called"
     return 0.0, ""
 

@@ -232,6 +232,10 @@ def _share(mask: pl.Series) -> float:
     return float(mask.sum() or 0) / len(mask) if len(mask) else 0.0
 
 
+def _longest(texts: pl.Series) -> int:
+    return max(texts.str.len_chars().to_list(), default=0)
+
+
 def _mean(values: pl.Series) -> float:
     return float(values.sum()) / len(values) if len(values) else 0.0
 
@@ -261,7 +265,7 @@ def _grows(values: pl.Series) -> float:
 
 def _stamps(texts: pl.Series) -> Stamps | None:
     """The formats that read the texts: the one that reads most, then those for what is left."""
-    if not len(texts) or (texts.str.len_chars().max() or 0) > LONGEST_WORD:
+    if not len(texts) or _longest(texts) > LONGEST_WORD:
         return None
     texts = texts.unique(maintain_order=True).head(_DISTINCT_STAMPS)
     chosen: list[str] = []
@@ -351,7 +355,7 @@ def _words(texts: pl.Series) -> dict[str, int]:
     """The values with their counts, where a person could read them all and none is a secret."""
     if not len(texts) or texts.n_unique() > MOST_WORDS:
         return {}
-    if (texts.str.len_chars().max() or 0) > LONGEST_WORD:
+    if _longest(texts) > LONGEST_WORD:
         return {}
     counts = texts.value_counts(sort=True).rows()
     return {str(word): int(count) for word, count in sorted(counts, key=lambda r: (-r[1], r[0]))}

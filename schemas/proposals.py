@@ -34,6 +34,7 @@ _KEY_BONUS = 0.45  # a column that is a key of one column, for the code of the e
 _UNIQUE_BONUS = 0.35
 _LOOK_BONUS = 0.4
 _ID_WORDS = frozenset({"id", "ma", "key", "code", "no", "uuid", "guid", "so", "instance", "number"})
+_MOSTLY = 0.8
 _MANY_WORDS = 60  # a column with more different values holds no codes
 _PLANS = frozenset({"planned", "plan", "expected", "target", "estimated", "hen", "du", "kien"})
 _LOOKS_OF: Mapping[str, tuple[str, ...]] = {
@@ -227,7 +228,8 @@ def _content(
 ) -> _Content | None:
     """A factor for how the values fit the field, and what speaks for it; None: they don't."""
     if profile.filled == 0:
-        return 0.9, ["no value in the sample"], None
+        is_named = name is not None and name.score >= 0.9
+        return (0.9, ["no value in the sample"], None) if is_named else None
     if field_.codes is not None:
         return _coded(field_, profile)
     match field_.type:
@@ -250,7 +252,7 @@ def _coded(field_: Field, profile: Profile) -> _Content | None:
         return None
     said = [f"{profile.distinct} different words"]
     if codes.lists or codes.words:
-        said.append(f"{known:.0%} of the rows hold a word that is known")
+        said.append(f"{percent(known)} of the rows hold a word that is known")
     return 0.8 + 0.3 * known, said, codes
 
 
@@ -258,10 +260,11 @@ def _timed(field_: Field, profile: Profile) -> _Content | None:
     stamps = profile.stamps
     if stamps is None:
         return None
-    planned = not _PLANS.isdisjoint(folded(profile.name).words) and not field_.name.startswith("due")
+    is_plan = not _PLANS.isdisjoint(folded(profile.name).words)
+    planned = is_plan and not field_.name.startswith("due")
     said = []
     if stamps.formats:
-        said.append(f"{stamps.share:.0%} of the values read as {' or '.join(stamps.formats)}")
+        said.append(f"{percent(stamps.share)} of the values read as {' or '.join(stamps.formats)}")
         if stamps.by_day_first:
             said.append("no value tells day from month")
     return (0.5 if planned else 1.0), said, None
@@ -271,7 +274,8 @@ def _numeric(field_: Field, profile: Profile) -> _Content | None:
     numbers = profile.numbers
     if numbers is None or (field_.type == "integer" and not numbers.whole):
         return None
-    said = [f"{numbers.share:.0%} of the values are {'whole ' * numbers.whole}numbers"]
+    kind = "whole numbers" if numbers.whole else "numbers"
+    said = [f"{percent(numbers.share)} of the values are {kind}"]
     return 1.0, said, None
 
 
@@ -284,11 +288,9 @@ def _truth(profile: Profile) -> _Content | None:
 def _textual(
     field_: Field, profile: Profile, name: NameMatch | None, *, is_reference: bool
 ) -> _Content | None:
-    if profile.kind in {"time", "date", "truth"}:
-        return None
-    if profile.stamps is not None and profile.kind == "text" and profile.numbers is None:
-        return None
-    if profile.looks_personal and not field_.personal:
+    is_typed = profile.kind in {"time", "date", "truth"}
+    is_stamp = profile.stamps is not None and profile.kind == "text" and profile.numbers is None
+    if is_typed or is_stamp or (profile.looks_personal and not field_.personal):
         return None
     # Names of procedures and agencies are long, and come once: that makes them no free text.
     enough = 0.5 if is_reference and field_.name.endswith("_name") else 0.9
@@ -298,9 +300,14 @@ def _textual(
     is_name = field_.name.endswith(("_name", "_agency")) or field_.name == "phase"
     if is_name and (profile.is_code_like or profile.numbers is not None):
         return 0.6, ["the values look like codes"], None
-    if field_.name.endswith("_code") and profile.spaces > 0.8:
+    if field_.name.endswith("_code") and profile.spaces > _MOSTLY:
         return 0.5, ["the values have spaces"], None
     return 1.0, [], None
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage; 100 % only where it is all."""
+    return f"{int(share * 100 + 1e-9)}%"
 
 
 def is_called_id(name: str) -> bool:

@@ -17,6 +17,7 @@ from schemas.proposals import (
     Seen,
     is_called_id,
     is_withheld,
+    percent,
     propose,
     propose_entity,
 )
@@ -243,12 +244,12 @@ def _version(seen: Seen) -> Guess | None:
 
 def _cursors(seen: Seen, version: Guess | None) -> tuple[Guess, ...]:
     """Time columns without nulls: the version first, then those that grow with the rows."""
-    found = []
+    found: list[Guess] = []
     for one in seen.profiles:
         is_time = one.kind in {"time", "date"} or (one.kind == "whole" and one.stamps is not None)
         if not is_time or not one.rows or one.filled < one.rows:
             continue
-        grows = f"never empty, grows with the order of the rows in {one.grows:.0%} of the steps"
+        grows = f"never empty, grows with the rows in {percent(one.grows)} of the steps"
         if version is not None and one.name == version.columns[0]:
             found.insert(0, Guess(columns=(one.name,), evidence=version.evidence))
         elif one.grows >= 0.95:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -86,9 +85,9 @@ def _looked_at(
     """A set by its last file: the newest, where names hold dates."""
     newest = names[-1]
     options, notes = _stated(store, newest)
-    stream = {"files": _escaped(newest), **options}
     try:
-        spec = StreamSpec(name="files", columns=(), key=(), options=FilesStream(**stream))
+        stream = FilesStream.model_validate({"files": _escaped(newest), **options})
+        spec = StreamSpec(name="files", columns=(), key=(), options=stream)
         with connector.read(spec, ReadRequest(limit=1)) as read:  # its headers, not a row
             columns = frozenset(name for reader in read.readers for name in reader.names)
             said = tuple(reader.described() for reader in read.readers)
@@ -171,10 +170,17 @@ def _merged(sets: Sequence[_Set]) -> list[_Set]:
 
 def _joined(one: _Set, other: _Set) -> _Set:
     names = (*one.names, *other.names)
-    start = os.path.commonprefix(names)
-    end = os.path.commonprefix([name[len(start) :][::-1] for name in names])[::-1]
+    start = _common_start(names)
+    end = _common_start([name[len(start) :][::-1] for name in names])[::-1]
     pattern = f"{_escaped(start)}*{_escaped(end)}"
     return replace(one, pattern=pattern, names=names, notes=(*one.notes, *other.notes))
+
+
+def _common_start(texts: Sequence[str]) -> str:
+    least, greatest = min(texts), max(texts)
+    pairs = enumerate(zip(least, greatest, strict=False))
+    size = next((at for at, (a, b) in pairs if a != b), len(least))
+    return least[:size]
 
 
 def _candidate(one: _Set, only: str | None) -> Candidate:

@@ -17,7 +17,8 @@ SELECT n.nspname, c.relname, CAST(c.relkind AS text), CAST(c.reltuples AS bigint
         FROM (SELECT i.indisprimary AS is_first,
                      string_agg(CAST(a.attname AS text), chr(31) ORDER BY k.place) AS names
               FROM pg_index i
-              CROSS JOIN LATERAL unnest(CAST(i.indkey AS int2[])) WITH ORDINALITY AS k(number, place)
+              CROSS JOIN LATERAL unnest(CAST(i.indkey AS int2[])) WITH ORDINALITY
+                   AS k(number, place)
               JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
               WHERE i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL
                 AND i.indexprs IS NULL AND k.place <= i.indnkeyatts

@@ -16,11 +16,12 @@ from flows import logs
 from flows.cli import failures
 from flows.cli.ask import schema, sql
 from flows.cli.common import HELP, INTERRUPTED, Settings, wants_json
-from flows.cli.connected import check, sources
+from flows.cli.connected import check
 from flows.cli.demo import demo
 from flows.cli.quarantine import quarantine
 from flows.cli.repair import audit, rebuild
 from flows.cli.run import nightly, sync
+from flows.cli.sources import sources
 from flows.cli.state import status
 from flows.output import note
 from flows.settings import (

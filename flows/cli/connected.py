@@ -1,4 +1,4 @@
-"""What is connected, and whether it still fits: `sources`, `check`."""
+"""Whether what is connected still fits: `check`."""
 
 from __future__ import annotations
 
@@ -9,55 +9,8 @@ import click
 from flows import progress
 from flows.cli.common import Settings, json_option, leave, pass_settings
 from flows.output import Column, note, print_json, print_table, say
-from flows.receipts import RunStatus, SourceLine, StreamCheck
+from flows.receipts import RunStatus, StreamCheck
 from schemas.errors import LienThongError
-
-
-@click.command()
-@json_option
-@pass_settings
-def sources(settings: Settings, *, as_json: bool) -> None:
-    """What is connected: source, stream, entities, connector, agency.
-
-    Reads the YAML files only: no source is reached, no secret is needed. Ends with 3 where a file
-    is wrong.
-    """
-    from flows.catalog import load_catalog
-    from flows.steps import list_sources
-
-    catalog = load_catalog(settings.sources)
-    lines = list_sources(catalog)
-    if as_json:
-        print_json(lines)
-    elif lines:
-        show_sources(lines)
-    elif not catalog.broken:
-        say(f"No source in {settings.sources}. docs/connect-an-office.md shows a first one.")
-    for name, error in catalog.broken.items():
-        note(f"{name} can't be read:")
-        for line in str(error).splitlines():
-            note(f"  {line}")
-    leave("degraded" if catalog.broken else "done")
-
-
-def show_sources(lines: Sequence[SourceLine]) -> None:
-    """One line per stream."""
-    columns = [
-        Column("source"), Column("office"), Column("agency", is_optional=True),
-        Column("level", is_optional=True), Column("connector"), Column("stream"),
-        Column("feeds"), Column("reads"), Column("", is_optional=True),
-    ]
-    print_table(
-        columns,
-        [
-            (
-                line.source, line.label_vi or line.label_en, line.agency, line.level,
-                line.connector, line.stream, ", ".join(line.entities), line.reads,
-                "retired" if line.retired else None,
-            )
-            for line in lines
-        ],
-    )
 
 
 @click.command()

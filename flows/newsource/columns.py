@@ -93,10 +93,11 @@ def _codes(codes: Codes) -> dict[str, str]:
 
 def _open_words(codes: Codes) -> Iterator[str]:
     """The words that nobody knows, as a comment to be filled in."""
-    counted = [f"{shown(word)} ({rows:,} rows)" for word, rows in codes.unknown.items()]
-    yield f"#   To be said: what {', '.join(counted)} mean. Add them to `codes:` as"
-    yield f"#   {flow_map(dict.fromkeys(codes.unknown, '...'))} (words of the list {codes.own})"
-    yield "#   and take `on_bad: warn` away; until then such rows are kept without a value."
+    counted = [f"{shown(word)} ({rows:,} row{'' if rows == 1 else 's'})" for word, rows in codes.unknown.items()]
+    meanings = flow_map(dict.fromkeys(codes.unknown, "..."))
+    yield f"#   open: what is meant by {', '.join(counted)}?"
+    yield f"#   Add to `codes:` {meanings}, with words of the list {codes.own}, and take"
+    yield "#   `on_bad: warn` away; until then such rows are kept, without a value here."
 
 
 def null_line(words: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from flows.newsource.survey import Looked, Survey, stream_name
 from flows.newsource.target import Target
 from schemas.proposed_streams import Guess, IntoProposal, StreamProposal
 
+DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 _MOST_LISTED = 60  # unread columns that are listed one by one
 
 
@@ -33,7 +34,7 @@ class Facts:
     label: str | None = None
     agency: str | None = None
     level: str | None = None
-    timezone: str = "Asia/Ho_Chi_Minh"
+    timezone: str = DEFAULT_ZONE
     currency: str | None = None
     vendor: str | None = None
     is_zone_stated: bool = False
@@ -73,7 +74,7 @@ def _head(facts: Facts, target: Target) -> Iterator[str]:
     if facts.is_zone_stated:
         yield f"timezone: {facts.timezone}"
     elif not facts.vendor:
-        yield f"timezone: {facts.timezone} # guess: the default; times without an offset are read so"
+        yield f"timezone: {facts.timezone} # guess: the default, of times without an offset"
     if facts.currency:
         yield f"currency: {facts.currency}"
 
@@ -196,8 +197,9 @@ def _unread(one: Looked, proposal: StreamProposal) -> Iterator[str]:
         said = profile.type if profile.filled else f"{profile.type}, no value in the sample"
         yield f"  {shown(profile.name)}: {comment(said)}"
         if left.withheld is not None:
-            where = "only to a column tagged personal" if "personal" in left.withheld else "nowhere"
-            yield f"    withheld, {comment(left.withheld)}; to be mapped {where}"
+            advice = ": map it only to a column tagged personal"
+            is_personal = left.withheld.startswith("personal")
+            yield f"    withheld ({comment(left.withheld)}){advice if is_personal else ''}"
     if len(proposal.unread) > _MOST_LISTED:
         yield f"  and {len(proposal.unread) - _MOST_LISTED} more"
     for name, reason in one.skipped.items():

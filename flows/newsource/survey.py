@@ -100,7 +100,7 @@ def survey(
     connector = registry.connect(target.type, options, timezone=timezone, base=base)
     with closing(connector):
         for one in ordered[:MOST_TABLES]:
-            told_of(one.name)
+            told_of(f"looking at {one.name}")
             looked.append(_looked_into(connector, one, target.type, timezone))
     looked.sort(key=lambda one: one.proposal is None)
     return Survey(looked=tuple(looked), passed_over=tuple(c.name for c in ordered[MOST_TABLES:]))
