@@ -52,8 +52,9 @@ format: $(READY) ## Lay the code out the way ruff does
 docs: $(READY) ## Write the generated pages of docs/ again
 	$(PY) scripts/generate_docs.py
 
-real-data: $(READY) ## Sync the real records of ../shared/data and write docs/real-data.md
+real-data: $(READY) ## Sync the real records of ../shared/data; write docs/real-data.md, sources-new.md
 	$(PY) -m tests.real.report
+	$(PY) -m tests.real.proposed.page
 
 constraints: ## Resolve everything anew, unpinned, and write constraints.txt
 	scripts/freeze-constraints.sh $(BASE_PYTHON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,9 +18,12 @@ from connectors.files.archives import packing
 from connectors.files.connector import FilesConnector
 from connectors.files.formats.protocol import ENDINGS
 from connectors.files.formats.xml_rows import likely_rows
+from connectors.files.gathering import Gathering
 from connectors.files.places import store_of
+from connectors.files.spool import Spool
 from connectors.files.store import Store
 from connectors.files.text import marked
+from connectors.files.unpacking import COMPRESSED
 from connectors.protocol import Candidate, ReadRequest, StreamSpec
 from connectors.registry import FilesOptions, FilesStream
 from schemas.errors import ConfigError, SourceError
@@ -31,7 +35,8 @@ MOST_SETS = 60
 _TEXT_ENDINGS = (".csv", ".txt", ".tsv", ".tab")
 _XML_ENDINGS = (".xml", ".xes")
 _LOOKED_AT = 1 << 20  # bytes of a text, for its encoding
-_MOST_JSON = 32 << 20  # bytes of a JSON file that is searched for its list of rows
+_MOST_READ = 32 << 20  # bytes of a JSON file that is searched for its list of rows
+_PARTS = re.compile(r"[0-9]+|[^0-9]+")
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -67,7 +72,7 @@ def survey(
         if len(groups) > MOST_SETS:
             message = f"{len(groups)} kinds of files: name those of one kind, as in 'folder/*.csv'"
             raise ConfigError(message)
-        sets = [_looked_at(store, connector, p, tuple(n)) for p, n in groups.items()]
+        sets = [_looked_at(store, connector, options, tuple(n)) for n in groups.values()]
     return tuple(_candidate(one, only) for one in _merged(sets))
 
 
@@ -80,12 +85,14 @@ def _is_read(name: str, only: str | None) -> bool:
 
 
 def _looked_at(
-    store: Store, connector: FilesConnector, pattern: str, names: tuple[str, ...]
+    store: Store, connector: FilesConnector, place: FilesOptions, names: tuple[str, ...]
 ) -> _Set:
     """A set by its last file: the newest, where names hold dates."""
     newest = names[-1]
-    options, notes = _stated(store, newest)
+    options: dict[str, object] = {}
+    notes: tuple[str, ...] = ()
     try:
+        options, notes = _stated(store, newest, room=place.max_temp_bytes)
         stream = FilesStream.model_validate({"files": _escaped(newest), **options})
         spec = StreamSpec(name="files", columns=(), key=(), options=stream)
         with connector.read(spec, ReadRequest(limit=1)) as read:  # its headers, not a row
@@ -96,38 +103,46 @@ def _looked_at(
         reason = str(error) if is_ours else "its options can't be used"
         columns, said = frozenset(), (f"can't be read: {reason}",)
     return _Set(
-        pattern=pattern if len(names) > 1 else _escaped(newest), names=names,
-        options=options, columns=columns, notes=(*notes, *said),
+        pattern=_pattern(names), names=names, options=options, columns=columns,
+        notes=(*notes, *said),
     )  # fmt: skip
 
 
-def _stated(store: Store, name: str) -> tuple[dict[str, object], tuple[str, ...]]:
+def _pattern(names: Sequence[str]) -> str:
+    """A glob of names that differ in their digits only; digits that all of them have stay."""
+    cut = [_PARTS.findall(name) for name in names]
+    parts = zip(*cut, strict=True)
+    return "".join(_escaped(part[0]) if len(set(part)) == 1 else "*" for part in parts)
+
+
+def _stated(store: Store, name: str, *, room: int) -> tuple[dict[str, object], tuple[str, ...]]:
     """What a stream has to state of a file: its encoding, or where its rows are."""
-    lowered = name.casefold()
+    inner, first = _beginning(store, name, room=room)
+    lowered = inner.casefold()
     if lowered.endswith(_TEXT_ENDINGS):
-        first = _beginning(store, name, _LOOKED_AT)
+        first = first[:_LOOKED_AT]
         if marked(first) is None and not _is_utf8(first) and (found := proposals(first)):
             best = found[0]
             said = f"{best.likely} of {best.words} words beyond ASCII read well as {best.encoding}"
             return {"encoding": best.encoding}, (said,)
-    if lowered.endswith((".json", ".geojson")):
-        rows = _json_rows(_beginning(store, name, _MOST_JSON))
-        if rows:
-            return {"rows": rows}, (f"the list at {rows} is the longest list of objects",)
-    if lowered.endswith(_XML_ENDINGS):
-        likely = likely_rows(iter([_beginning(store, name, _LOOKED_AT)]))
-        if likely:
-            return {"rows": likely}, (f"{likely} is the element that comes again and again",)
+    if lowered.endswith((".json", ".geojson")) and (rows := _json_rows(first)):
+        return {"rows": rows}, (f"the list at {rows} is the longest list of objects",)
+    if lowered.endswith(_XML_ENDINGS) and (likely := likely_rows(iter([first[:_LOOKED_AT]]))):
+        return {"rows": likely}, (f"{likely} is the element that comes again and again",)
     return {}, ()
 
 
-def _beginning(store: Store, name: str, size: int) -> bytes:
-    read = b""
-    for piece in store.get(name, where=WHERE).pieces():
-        read += piece
-        if len(read) >= size:
-            break
-    return read[:size]
+def _beginning(store: Store, name: str, *, room: int) -> tuple[str, bytes]:
+    """The first bytes of a file, or of the first one in an archive, and what it is called there."""
+    stream = FilesStream.model_validate({"files": _escaped(name)})
+    with closing(Spool(room)) as spool:
+        gathering = Gathering(store=store, spool=spool, stream=stream, where=WHERE, seen=set())
+        for file in gathering.files([name]):
+            with closing(file.open()) as opened:
+                stem, ending = posixpath.splitext(file.name)
+                inner = stem if ending.casefold() in COMPRESSED else file.name
+                return inner, opened.read(_MOST_READ)
+    return name, b""
 
 
 def _is_utf8(text: bytes) -> bool:

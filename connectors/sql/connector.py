@@ -51,8 +51,10 @@ class SqlConnector:
         with self._database.session(_where(spec)) as session:
             table = _Table(spec, session, self._options)
             columns = table.wanted(spec.columns)
-            statement = statements.rows(table.source, columns, limit=SAMPLE_ROWS)
-            batches = list(session.stream(statement, columns, batch_rows=SAMPLE_ROWS))
+            batches: list[pa.RecordBatch] = []
+            if columns:  # a survey asks for the names and types alone
+                statement = statements.rows(table.source, columns, limit=SAMPLE_ROWS)
+                batches = list(session.stream(statement, columns, batch_rows=SAMPLE_ROWS))
             return Found(
                 columns={column.name: column.type for column in table.columns},
                 sample=pa.Table.from_batches(batches, schema=delivered_schema(columns)),

@@ -54,16 +54,28 @@ def _list(settings: Settings, *, as_json: bool) -> None:
 def show_sources(lines: Sequence[SourceLine]) -> None:
     """One line per stream."""
     columns = [
-        Column("source"), Column("office"), Column("agency", is_optional=True),
-        Column("level", is_optional=True), Column("connector"), Column("stream"),
-        Column("feeds"), Column("reads"), Column("", is_optional=True),
+        Column("source"),
+        Column("office"),
+        Column("agency", is_optional=True),
+        Column("level", is_optional=True),
+        Column("connector"),
+        Column("stream"),
+        Column("feeds"),
+        Column("reads"),
+        Column("", is_optional=True),
     ]
     print_table(
         columns,
         [
             (
-                line.source, line.label_vi or line.label_en, line.agency, line.level,
-                line.connector, line.stream, ", ".join(line.entities), line.reads,
+                line.source,
+                line.label_vi or line.label_en,
+                line.agency,
+                line.level,
+                line.connector,
+                line.stream,
+                ", ".join(line.entities),
+                line.reads,
                 "retired" if line.retired else None,
             )
             for line in lines
@@ -148,7 +160,11 @@ def show_new(made: NewSource) -> None:
         columns,
         [
             (
-                one.stream, one.found, ", ".join(one.entities), one.columns, one.mapped,
+                one.stream,
+                one.found,
+                ", ".join(one.entities),
+                one.columns,
+                one.mapped,
                 ", ".join(one.key) + ("" if one.is_key_declared else " (guess)"),
                 ", ".join(one.withheld),
             )
@@ -164,6 +180,10 @@ def show_new(made: NewSource) -> None:
     for line in (made.error or "").splitlines():
         note(line)
     say()
+    if not made.streams and made.vendor is None:
+        say(f"Wrote {made.path}: nothing that was found fits one of our tables. What there is")
+        say("stands in it as comments; docs/connect-an-office.md shows a stream written by hand.")
+        return
     say(f'Wrote {made.path}. Every line marked "guess" waits to be confirmed or corrected.')
     if made.variable is not None:
         say(f"Before the next command: export {made.variable}='...' (the URL; it is in no file)")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from flows.newsource.scalars import bracketed, comment, flow_map, listed, scalar, shown
 from schemas.entities import entity as entity_of
 from schemas.fields import Field
-from schemas.profiles import Profile
-from schemas.proposals import ColumnProposal, Seen, percent
-from schemas.proposed_codes import Codes
-from schemas.proposed_streams import IntoProposal
+from schemas.proposing.codes import Codes
+from schemas.proposing.entities import ColumnProposal, Seen, percent
+from schemas.proposing.profiles import Profile
+from schemas.proposing.streams import IntoProposal
 
 _MIDNIGHTS = 0.2  # from this share on, midnight is taken for "no hour known"
 _KEY = "dossier_key"
@@ -93,9 +93,12 @@ def _codes(codes: Codes) -> dict[str, str]:
 
 def _open_words(codes: Codes) -> Iterator[str]:
     """The words that nobody knows, as a comment to be filled in."""
-    counted = [f"{shown(word)} ({rows:,} row{'' if rows == 1 else 's'})" for word, rows in codes.unknown.items()]
-    meanings = flow_map(dict.fromkeys(codes.unknown, "..."))
-    yield f"#   open: what is meant by {', '.join(counted)}?"
+    said = [f"{shown(word)} ({rows:,} row{'s'[: rows != 1]})" for word, rows in codes.open_words]
+    left = len(codes.unknown) - len(said)
+    if left:
+        said.append(f"{left} word{'s'[: left != 1]} that only a few rows hold, not shown here")
+    yield f"#   open: what is meant by {', '.join(said)}?"
+    meanings = flow_map({word: "..." for word, _ in codes.open_words} or {"...": "..."})
     yield f"#   Add to `codes:` {meanings}, with words of the list {codes.own}, and take"
     yield "#   `on_bad: warn` away; until then such rows are kept, without a value here."
 

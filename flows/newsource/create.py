@@ -47,6 +47,8 @@ class NewSource:
         trouble: Name of a table or set of files to why nothing is proposed for it.
         checks: What `check` says of it, as of every other source.
         error: Why it could not be checked.
+        vendor: Vendor file that it extends.
+        text: The YAML.
     """
 
     source: str
@@ -56,6 +58,7 @@ class NewSource:
     trouble: Mapping[str, str]
     checks: tuple[StreamCheck, ...]
     error: str | None = None
+    vendor: str | None = None
     text: str = field(repr=False, default="")
 
 
@@ -95,8 +98,11 @@ def new_source(
         _demand_vendor(facts.vendor, folder)
     text = document(facts, target, found)
     _write(path, text)
-    told_of(f"checking {facts.source}")
-    checks, error = _checked(facts.source, folder, target.environment(env))
+    checks: tuple[StreamCheck, ...] = ()
+    error = None
+    if found is None or any(one.proposal is not None for one in found.looked):
+        told_of(f"checking {facts.source}")
+        checks, error = _checked(facts.source, folder, target.environment(env))
     return NewSource(
         source=facts.source,
         path=str(path),
@@ -105,6 +111,7 @@ def new_source(
         trouble=_trouble(found) if found else {},
         checks=checks,
         error=error,
+        vendor=facts.vendor,
         text=text,
     )
 

@@ -9,7 +9,7 @@ from flows.newsource.columns import column_lines, null_line
 from flows.newsource.scalars import bracketed, comment, flow_map, listed, scalar, shown
 from flows.newsource.survey import Looked, Survey, stream_name
 from flows.newsource.target import Target
-from schemas.proposed_streams import Guess, IntoProposal, StreamProposal
+from schemas.proposing.streams import Guess, IntoProposal, StreamProposal
 
 DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 _MOST_LISTED = 60  # unread columns that are listed one by one

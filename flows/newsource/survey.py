@@ -20,10 +20,10 @@ from flows.faults import told
 from flows.newsource.target import Target
 from schemas.entities import ENTITIES
 from schemas.errors import ConfigError, SourceError
-from schemas.naming import folded, match_table
-from schemas.profiles import SAMPLE_ROWS, Profile, profile
-from schemas.proposals import Seen
-from schemas.proposed_streams import StreamProposal, propose_stream
+from schemas.proposing.entities import Seen
+from schemas.proposing.naming import folded, is_known, match_table
+from schemas.proposing.profiles import SAMPLE_ROWS, Profile, profile
+from schemas.proposing.streams import StreamProposal, propose_stream
 
 MOST_TABLES = 40
 """Tables that are looked into; of more, those whose names say the most come first."""
@@ -130,11 +130,8 @@ def _looked_into(connector: Connector, one: Candidate, kind: str, timezone: str)
 def _sampled(connector: Connector, one: Candidate, kind: str, timezone: str) -> Looked:
     spec = _spec(one, kind, ())
     columns = _columns(connector, spec, kind)
-    if kind == "files" and (values := sum(map(_is_like_a_value, columns))) and values * 3 >= len(
-        columns
-    ):  # its names are not written down: they may be a person's
-        reason = "its first line looks like a row, not like a header: give it one (see header_row)"
-        return Looked(candidate=one, trouble=reason)
+    if kind == "files" and (trouble := _no_header(columns)) is not None:
+        return Looked(candidate=one, trouble=trouble)
     skipped = _skipped(columns)
     names = tuple(name for name in columns if name not in skipped)
     if not names:
@@ -167,8 +164,16 @@ def _columns(connector: Connector, spec: StreamSpec, kind: str) -> dict[str, str
         return {name: "text" for reader in readers for name in reader.names if name}
 
 
-def _is_like_a_value(name: str) -> bool:
-    return _LIKE_A_VALUE.match(name) is not None
+def _no_header(columns: Mapping[str, str]) -> str | None:
+    """Why the names of a file's columns are none; they may be a person's, so none is repeated."""
+    if 3 * sum(_LIKE_A_VALUE.match(name) is not None for name in columns) >= len(columns):
+        return "its first line looks like a row, not like a header: give it one (see header_row)"
+    if not any(map(is_known, columns)):
+        return (
+            f"none of the {len(columns)} names in its first line is one that is known: is it a "
+            "header? If so, write the stream by hand; if not, see header_row"
+        )
+    return None
 
 
 def _skipped(columns: Mapping[str, str]) -> dict[str, str]:
@@ -192,9 +197,7 @@ def _rows(connector: Connector, spec: StreamSpec) -> tuple[pl.DataFrame, int | N
     return frame.select(spec.columns), line
 
 
-def _profiles(
-    rows: pl.DataFrame, columns: Mapping[str, str], timezone: str
-) -> Iterator[Profile]:
+def _profiles(rows: pl.DataFrame, columns: Mapping[str, str], timezone: str) -> Iterator[Profile]:
     for name in rows.columns:
         yield profile(rows[name], type_=columns[name], zone=timezone)
 
@@ -218,7 +221,7 @@ def folder_of(sources: Path) -> Path:
 
 def stream_name(candidate: Candidate, taken: set[str]) -> str:
     """A name for the stream: the table's, in small letters, digits and _."""
-    words = "_".join(folded(candidate.name).words)[:48] or "stream"
+    words = "_".join(folded(candidate.name).words)[:48] or "files"
     name = words if words[0].isalnum() else f"s{words}"
     number = 2
     while name in taken:

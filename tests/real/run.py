@@ -81,7 +81,7 @@ def real_run(server: Server, *, folder: Path, data: Path) -> Iterator[RealRun]:
                 data / "bpic15" / f"BPIC15_{number}.xes.gz", url=url
             )
             variables[f"BPIC15_{number}_URL"] = url
-        stack.enter_context(_environment(variables))
+        stack.enter_context(environment(variables))
         warehouse = str(folder / "warehouse")
         context = open_context(warehouse_uri=warehouse, sources_dir=SOURCES)
         receipts = tuple(sync(context, [], SyncOptions()))
@@ -89,7 +89,8 @@ def real_run(server: Server, *, folder: Path, data: Path) -> Iterator[RealRun]:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables, and puts back what was there."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

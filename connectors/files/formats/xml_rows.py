@@ -33,6 +33,7 @@ from schemas.errors import ConfigError, ContractError, SourceError
 
 SAMPLED_ROWS = 200
 _PROLOG_BYTES = 1024 * 1024
+_LOOKED_AT = 1 << 20  # bytes that are searched for what may be a row
 _DECLARED = re.compile(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._:\-]+)[\"']")
 _BEFORE_ROOT = re.compile(rb"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 
@@ -223,20 +224,20 @@ def _end_of_prolog(beginning: bytes) -> int:
 
 
 def likely_rows(pieces: Iterator[bytes]) -> str | None:
-    """The path of the element that comes most often among those with values in the beginning."""
+    """The path of the element that holds most of the values in the first piece."""
     parser = etree.XMLPullParser(
         events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False
     )
     way: list[str] = []
     seen: Counter[str] = Counter()
     try:
-        parser.feed(next(pieces, b"")[:_PROLOG_BYTES])
+        parser.feed(next(pieces, b"")[:_LOOKED_AT])
         for event, element in parser.read_events():
             if event == "start":
                 way.append(local_name(element))
             else:
-                if len(element) and len(way) > 1:
-                    seen["/" + "/".join(way)] += 1
+                if len(way) > 1 and (values := sum(not len(child) for child in element)):
+                    seen["/" + "/".join(way)] += values
                 way.pop()
     except etree.XMLSyntaxError:
         pass

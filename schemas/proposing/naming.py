@@ -112,6 +112,11 @@ def match_other(name: str, group: str) -> NameMatch | None:
     return _best(name, _names().get((group, ""), ()))
 
 
+def is_known(name: str) -> bool:
+    """Whether a name is one that the dictionary has in any place, or nearly."""
+    return any(_best(name, known) is not None for known in _names().values())
+
+
 def _best(text: str, known: tuple[_Known, ...]) -> NameMatch | None:
     name = folded(text)
     best: NameMatch | None = None
@@ -168,7 +173,7 @@ def _is_near(one: str, other: str) -> bool:
 
 @cache
 def _names() -> Names:
-    text = resources.files("schemas").joinpath("naming.csv").read_text("utf-8")
+    text = resources.files("schemas.proposing").joinpath("naming.csv").read_text("utf-8")
     found: dict[tuple[str, str], tuple[_Known, ...]] = {}
     for line in csv.DictReader(text.splitlines(), strict=True):
         known = [
@@ -191,6 +196,6 @@ def code_words(code_list: str) -> Mapping[str, str]:
     Returns:
         Word (small letters) to code of the list.
     """
-    text = resources.files("schemas").joinpath("code_words.csv").read_text("utf-8")
+    text = resources.files("schemas.proposing").joinpath("code_words.csv").read_text("utf-8")
     lines = csv.DictReader(text.splitlines(), strict=True)
     return MappingProxyType({x["word"]: x["code"] for x in lines if x["list"] == code_list})

@@ -10,9 +10,7 @@ from typing import Final
 import polars as pl
 
 from schemas.entities import ENTITIES
-from schemas.naming import DELETED, VERSION, match_other
-from schemas.profiles import Profile
-from schemas.proposals import (
+from schemas.proposing.entities import (
     EntityProposal,
     Seen,
     is_called_id,
@@ -21,6 +19,8 @@ from schemas.proposals import (
     propose,
     propose_entity,
 )
+from schemas.proposing.naming import DELETED, VERSION, match_other
+from schemas.proposing.profiles import Profile
 
 _REPEATED: Final = 1.2  # rows per dossier from which on a table holds one line per event
 _MOST_PAIRED = 12  # columns that are tried together as a key

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from schemas.codes import CodeList, code_list, code_lists, normalise
-from schemas.naming import code_words
-from schemas.profiles import Profile
+from schemas.proposing.naming import code_words
+from schemas.proposing.profiles import Profile
 
-_MOST_LISTED = 12
+_MOST_SHOWN = 12
+_ROWS_OF_A_WORD = 3  # a word of fewer rows may be a person's name; one or two letters are none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,12 @@ class Codes:
     words: Mapping[str, str] = field(default_factory=dict)
     unknown: Mapping[str, int] = field(default_factory=dict)
     known_share: float = 0.0
+
+    @property
+    def open_words(self) -> tuple[tuple[str, int], ...]:
+        """The unknown words that may be shown, with their rows."""
+        fit = [(w, n) for w, n in self.unknown.items() if n >= _ROWS_OF_A_WORD or len(w) <= 2]
+        return tuple(fit[:_MOST_SHOWN])
 
 
 def codes_of(own: str, profile: Profile) -> Codes:
@@ -52,7 +59,7 @@ def codes_of(own: str, profile: Profile) -> Codes:
         own=own,
         lists=(best.name,) if best is not None else (),
         words=guessed,
-        unknown=dict(list(unknown.items())[:_MOST_LISTED]),
+        unknown=unknown,
         known_share=(rows - sum(unknown.values())) / rows,
     )
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from schemas.entities import ENTITIES
 from schemas.fields import Entity, Field
-from schemas.naming import (
+from schemas.proposing.codes import Codes, codes_of
+from schemas.proposing.naming import (
     FREE_TEXT,
     PERSONAL,
     NameMatch,
@@ -22,8 +23,7 @@ from schemas.naming import (
     match_other,
     match_table,
 )
-from schemas.profiles import Profile
-from schemas.proposed_codes import Codes, codes_of
+from schemas.proposing.profiles import Profile
 
 LEAST: Final = 0.4
 """A column that scores less for everything isn't mapped."""
@@ -158,9 +158,7 @@ def _assigned(
         if pair.column not in taken and pair.source not in used:
             taken[pair.column] = pair
             used.add(pair.source)
-    return tuple(
-        _with_rivals(taken[name], pairs, used) for name in entity.columns if name in taken
-    )
+    return tuple(_with_rivals(taken[name], pairs, used) for name in entity.columns if name in taken)
 
 
 def _with_rivals(

@@ -1,0 +1,1 @@
+"""What a source's columns may be: guessed from their names and a sample, each with its evidence."""

@@ -1,0 +1,1 @@
+"""What `sources new` proposes for three real systems, beside the YAML written by hand."""

@@ -1,0 +1,1 @@
+"""What is guessed of a source, and what is not."""
