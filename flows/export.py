@@ -1,9 +1,11 @@
-"""A query's answer as CSV, JSON or Parquet.
+"""A query's answer as CSV, JSON, Parquet or (by `flows.export_xlsx`) an Excel workbook.
 
 CSV is opened in spreadsheets, and a spreadsheet runs a cell that starts like a formula. So a text
 cell that starts with one of `FORMULA_STARTS` gets an apostrophe in front: the spreadsheet shows it
 as text, and a program that reads the file back takes the apostrophe off (OWASP, "CSV Injection").
-Numbers, dates and money stay as they are.
+Where the computer's list separator is a semicolon or a tab, a spreadsheet cuts the file at these,
+whatever is quoted: behind one inside a text (or behind a line break) such a sign gets an apostrophe
+too. Numbers, dates and money stay as they are.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet may take for the start of a formula, full-width forms included."""
 
+_INNER_START = re.compile(r"(?<=[;\t\r\n])(?=[=+\-@＝＋－＠])")
+
 BATCH_ROWS = 10_000
 
 
@@ -31,7 +36,7 @@ def write_csv(table: pa.Table, target: IO[bytes]) -> None:
     text = io.TextIOWrapper(target, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([guarded(name) for name in table.column_names])
-    for rows in _batches(table):
+    for rows in batches(table):
         writer.writerows([_csv_cell(value) for value in row] for row in rows)
     text.detach()
 
@@ -44,7 +49,7 @@ def write_json(table: pa.Table, target: IO[bytes]) -> None:
     """
     names = table.column_names
     separator = b"["
-    for rows in _batches(table):
+    for rows in batches(table):
         for row in rows:
             record = {name: json_value(value) for name, value in zip(names, row, strict=True)}
             line = json.dumps(record, ensure_ascii=False, allow_nan=False)
@@ -62,16 +67,30 @@ def write_parquet(table: pa.Table, target: IO[bytes]) -> None:
     target.write(buffer.getvalue())
 
 
+def write_xlsx(table: pa.Table, target: IO[bytes]) -> None:
+    """Writes one Excel workbook.
+
+    Raises:
+        ConfigError: See `flows.export_xlsx.write_xlsx`.
+    """
+    from flows import export_xlsx
+
+    export_xlsx.write_xlsx(table, target)
+
+
 WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {
     "csv": write_csv,
     "json": write_json,
     "parquet": write_parquet,
+    "xlsx": write_xlsx,
 }
 """Format name to what writes it."""
 
 
 def guarded(text: str) -> str:
     """The text so that no spreadsheet executes it."""
+    if _INNER_START.search(text):
+        text = _INNER_START.sub("'", text)
     return "'" + text if text.startswith(FORMULA_STARTS) else text
 
 
@@ -123,7 +142,7 @@ def _csv_cell(value: object) -> object:
             return scalar_text(value)
 
 
-def _batches(table: pa.Table) -> Iterator[list[tuple[object, ...]]]:
+def batches(table: pa.Table) -> Iterator[list[tuple[object, ...]]]:
     """The rows as Python values, a bounded number at a time."""
     for batch in table.to_batches(max_chunksize=BATCH_ROWS):
         columns = [column.to_pylist() for column in batch.columns]

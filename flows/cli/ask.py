@@ -24,7 +24,7 @@ SHOWN_ROWS = 1_000
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
+    type=click.Choice(["table", "csv", "json", "parquet", "xlsx"]),
     help="How the answer is written. [default: table]",
 )
 @click.option(
@@ -55,7 +55,8 @@ def sql(
     The tables are the entities (dossier, dossier_event, payment, ...), quarantine_summary and
     freshness; `lienthong schema` explains every column. QUERY - is read from standard input.
 
-    In CSV, a text cell that a spreadsheet would run as a formula gets an apostrophe in front.
+    In CSV, a text cell that a spreadsheet would run as a formula gets an apostrophe in front; in
+    xlsx it is text by its type.
 
     \b
         lienthong sql "SELECT status, count(*) FROM dossier GROUP BY status"
@@ -79,32 +80,29 @@ def _format(form: str | None, *, output: Path | None, as_json: bool) -> str:
     chosen = form or ("json" if as_json else None) or ending or "table"
     if as_json and chosen != "json":
         raise click.UsageError(f"--json and --format {chosen} exclude each other.")
-    if output is not None and chosen not in ("csv", "json", "parquet"):
+    if output is not None and chosen not in ("csv", "json", "parquet", "xlsx"):
         raise click.UsageError(
-            f"{output.name}: a file is csv, json or parquet; say which with --format."
+            f"{output.name}: a file is csv, json, parquet or xlsx; say which with --format."
         )
-    if chosen == "parquet" and output is None and sys.stdout.isatty():
-        raise click.UsageError("Parquet is not for a screen: give a file with --output.")
+    if chosen in ("parquet", "xlsx") and output is None and sys.stdout.isatty():
+        raise click.UsageError(f"{chosen} is not for a screen: give a file with --output.")
     return chosen
 
 
 def _write(answer: pa.Table, *, form: str, output: Path | None) -> None:
     from flows.export import WRITERS
+    from flows.placing import placed
 
     if output is None:
         target = sys.stdout.buffer
         WRITERS[form](answer, target)
         target.flush()
         return
-    partial = output.with_name(f".{output.name}.part")
     try:
-        with partial.open("wb") as file:
+        with placed(output) as file:
             WRITERS[form](answer, file)
-        partial.replace(output)
     except OSError as error:
         raise click.ClickException(f"{output}: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)
     note(f"{answer.num_rows:,} rows in {output}")
 
 

@@ -73,6 +73,18 @@ def test_no_spreadsheet_executes_a_cell_of_ours(start: str) -> None:
     assert "harmless" in cells
 
 
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "＝", "＋", "－", "＠"])
+@pytest.mark.parametrize("separator", [";", "\t", "\n", "\r"])
+def test_no_formula_begins_behind_another_list_separator(start: str, separator: str) -> None:
+    """Where the computer's separator isn't the comma, the file is cut in the middle of a text."""
+    target = io.BytesIO()
+    write_csv(pa.table({"v": [f"a{separator}{start}cmd", "a; b", "1-2=3"]}), target)
+    text = target.getvalue().decode("utf-8")
+    assert f"a{separator}'{start}cmd" in text
+    assert f"{separator}{start}" not in text
+    assert text.endswith("a; b\n1-2=3\n")
+
+
 def test_csv_leaves_numbers_money_and_times_alone() -> None:
     table = pa.table(
         {
