@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
+from connectors.sampling import SAMPLE_ROWS
+
 CursorValue = datetime | date | int | str
 CursorUnit = Literal["epoch_s", "epoch_ms", "epoch_us"]
 
@@ -149,7 +151,7 @@ class Found:
 
     Attributes:
         columns: Every column the source has, with its type in the source's own words.
-        sample: The first rows of the mapped columns (at most 200), as a read would deliver them.
+        sample: The first rows of the mapped columns, as a read would deliver them.
         notes: Sentences worth a person's attention (encoding seen, primary key, time zone, ...).
     """
 
@@ -186,13 +188,14 @@ class Candidate:
 class Connector(Protocol):
     """One source, reachable. Built from the source's connector options by the registry."""
 
-    def check(self, spec: StreamSpec) -> Found:
-        """Reaches the source and looks at the stream; reads at most a sample.
+    def check(self, spec: StreamSpec, *, sample_rows: int = SAMPLE_ROWS) -> Found:
+        """Reaches the source and looks at the stream; reads at most so many rows.
 
         Raises:
             TransientSourceError: It could not be reached.
             SourceError: It refused (wrong password, no permission, no such table or file).
-            ContractError: A column of the spec isn't there.
+            ContractError: A column of the spec isn't there; it carries those that are, where they
+                could be told.
         """
         ...
 

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from connectors.protocol import Found
-from flows.catalog import Catalog, Source, Stream
+from flows.catalog import Catalog, Stream
 from flows.context import Context
-from flows.faults import told
 from flows.history import runs_of
 from flows.receipts import (
     QuarantinedRow,
     QuarantineLine,
     SourceLine,
-    StreamCheck,
     StreamStatus,
 )
 from schemas.entities import ENTITIES
-from schemas.errors import SourceError
-from schemas.mapping import DeriveContext, derive, personal_columns, unknown_codes
-from warehouse.landing_schema import landing_schema
-from warehouse.landing_stamp import ReadStamp, stamp
+from schemas.mapping import personal_columns
 from warehouse.quarantine import summary
 from warehouse.state import shown_cursor
 
@@ -58,77 +49,6 @@ def _reads(stream: Stream) -> str:
     if stream.spec.cursor is not None:
         return f"interval by {stream.spec.cursor.column}"
     return f"whole ({stream.spec.mode})"
-
-
-def check_source(context: Context, source_name: str) -> list[StreamCheck]:
-    """Tries every stream of a source on a sample; writes nothing.
-
-    Raises:
-        ConfigError: No such source, its YAML is wrong, or a reference can't be filled in.
-    """
-    source = context.catalog.source(source_name)
-    with closing(source.connect()) as connector:
-        checks = []
-        for stream in source.streams.values():
-            try:
-                found = connector.check(stream.spec)
-                checks.append(_checked(source, stream, found, context.clock()))
-            except SourceError as error:
-                checks.append(
-                    StreamCheck(
-                        source=source.name,
-                        stream=stream.name,
-                        status="failed",
-                        columns_mapped=stream.spec.columns,
-                        error=told(error).what,
-                    )
-                )
-        return checks
-
-
-def _checked(source: Source, stream: Stream, found: Found, now: datetime) -> StreamCheck:
-    schema = landing_schema(found.sample.schema)
-    read = ReadStamp(key=stream.spec.key, read_at=now, sync_id="check")
-    rows = pl.DataFrame(stamp(found.sample, schema, read, first_row=1))
-    readable = rows.filter(pl.col("_unreadable").is_null())
-    entities: dict[str, dict[str, int]] = {}
-    reasons: Counter[str] = Counter(rows["_unreadable"].drop_nulls().to_list())
-    warnings: Counter[str] = Counter()
-    unknown: dict[str, tuple[str, ...]] = {}
-    for into in stream.mapping.into:
-        given = DeriveContext(person_key=_SAMPLE_KEY, now=now)
-        derived = derive(readable, mapping=stream.mapping, into=into, context=given)
-        rejected = derived["_reasons"].list.len() > 0
-        warned = (derived["_warnings"].list.len() > 0) & ~rejected
-        entities[into.entity] = {
-            "accepted": int((~rejected).sum()),
-            "rejected": int(rejected.sum()),
-            "warned": int(warned.sum()),
-        }
-        reasons.update(derived["_reasons"].explode().drop_nulls().to_list())
-        warnings.update(derived["_warnings"].explode().drop_nulls().to_list())
-        codes = unknown_codes(readable, mapping=stream.mapping, into=into)
-        unknown |= {column: tuple(words) for column, words in codes.items()}
-    return StreamCheck(
-        source=source.name,
-        stream=stream.name,
-        status="degraded" if reasons else "done",
-        columns_found=found.columns,
-        columns_mapped=stream.spec.columns,
-        sample_rows=rows.height,
-        entities=entities,
-        reasons=dict(reasons),
-        warnings=dict(warnings),
-        unknown_codes=unknown,
-        notes=(*found.notes, *_key_notes(rows)),
-    )
-
-
-def _key_notes(rows: pl.DataFrame) -> Iterator[str]:
-    keyed = rows.filter(pl.col("_key").is_not_null())
-    repeated = keyed.height - keyed["_key"].n_unique()
-    if repeated:
-        yield f"{repeated} rows of the sample repeat a key: the newest of each key is kept"
 
 
 def status(context: Context) -> list[StreamStatus]:

@@ -130,6 +130,7 @@ class StreamCheck:
         unknown_codes: Core column to the codes (never personal) that the code list lacks.
         notes: Sentences worth a person's attention.
         error: Why the stream could not be checked.
+        report: Path of the page that tells the office, where one was asked for.
     """
 
     source: str
@@ -144,6 +145,7 @@ class StreamCheck:
     unknown_codes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     error: str | None = None
+    report: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,12 +14,12 @@ from typing import TypeVar
 from polars.exceptions import PanicException
 
 from flows.catalog import Catalog
+from flows.checking import check_source, examine_source
 from flows.context import Context, check_context, new_sync_id, open_context
 from flows.faults import told
 from flows.history import finish
 from flows.integrating import integrate_streams
 from flows.looking import (
-    check_source,
     list_sources,
     quarantine_list,
     quarantine_show,
@@ -37,6 +37,7 @@ __all__ = [
     "broken_yaml",
     "check_context",
     "check_source",
+    "examine_source",
     "failed_receipt",
     "finish",
     "integrate_streams",

@@ -6,6 +6,8 @@ or a secret: an error is read by more people than the data is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class LienThongError(Exception):
     """Base of every expected error. ``str(error)`` is the sentence a person reads."""
@@ -24,7 +26,19 @@ class TransientSourceError(SourceError):
 
 
 class ContractError(SourceError):
-    """The source changed its shape: a column vanished, or a type is another one."""
+    """The source changed its shape: a column vanished, or a type is another one.
+
+    Attributes:
+        missing: The columns that aren't there, where that is what changed.
+        found: The columns that are, with their types in the source's words; empty where unknown.
+    """
+
+    def __init__(
+        self, message: str, *, missing: Sequence[str] = (), found: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+        self.found = dict(found or {})
 
 
 class WarehouseError(LienThongError):

@@ -15,9 +15,10 @@ from connectors.files.spool import Spool
 from connectors.files.store import Store
 from connectors.protocol import CursorValue, FileRead, Found, ReadRequest, ReadSummary, StreamSpec
 from connectors.registry import FilesStream
+from connectors.sampling import SAMPLE_ROWS
 from schemas.errors import ConfigError, SourceError
 
-SAMPLE_ROWS = 200
+_BATCH_ROWS = 50_000
 _ORIGIN = (pa.field("_file", pa.string()), pa.field("_file_hash", pa.string()))
 
 
@@ -33,9 +34,10 @@ class FilesConnector:
         self._store = store
         self._max_temp_bytes = max_temp_bytes
 
-    def check(self, spec: StreamSpec) -> Found:
+    def check(self, spec: StreamSpec, *, sample_rows: int = SAMPLE_ROWS) -> Found:
         """See `Connector.check`. Looks at the header of every file."""
-        with self.read(spec, ReadRequest(limit=SAMPLE_ROWS, batch_rows=SAMPLE_ROWS)) as read:
+        at_once = min(sample_rows, _BATCH_ROWS)
+        with self.read(spec, ReadRequest(limit=sample_rows, batch_rows=at_once)) as read:
             sample = pa.Table.from_batches(list(read.batches()), schema=read.schema)
             return Found(
                 columns={name: "text" for reader in read.readers for name in reader.names},

@@ -23,14 +23,14 @@ from connectors.protocol import (
     missing_columns,
 )
 from connectors.registry import SqlOptions, SqlStream
+from connectors.sampling import SAMPLE_ROWS
 from connectors.sql import statements
 from connectors.sql.session import Database, Session
 from connectors.sql.types import SourceColumn
 from connectors.sql.values import delivered_schema
 from schemas.errors import ConfigError, ContractError
 
-SAMPLE_ROWS = 200
-_KEY_BATCH_ROWS = 50_000
+_BATCH_ROWS = 50_000
 
 
 class SqlConnector:
@@ -46,15 +46,16 @@ class SqlConnector:
         with self._database.session("the tables of the database") as session:
             return session.tables(schema=self._options.default_schema)
 
-    def check(self, spec: StreamSpec) -> Found:
+    def check(self, spec: StreamSpec, *, sample_rows: int = SAMPLE_ROWS) -> Found:
         """See `Connector.check`."""
         with self._database.session(_where(spec)) as session:
             table = _Table(spec, session, self._options)
             columns = table.wanted(spec.columns)
             batches: list[pa.RecordBatch] = []
             if columns:  # a survey asks for the names and types alone
-                statement = statements.rows(table.source, columns, limit=SAMPLE_ROWS)
-                batches = list(session.stream(statement, columns, batch_rows=SAMPLE_ROWS))
+                statement = statements.rows(table.source, columns, limit=sample_rows)
+                at_once = min(sample_rows, _BATCH_ROWS)
+                batches = list(session.stream(statement, columns, batch_rows=at_once))
             return Found(
                 columns={column.name: column.type for column in table.columns},
                 sample=pa.Table.from_batches(batches, schema=delivered_schema(columns)),
@@ -120,7 +121,7 @@ class SqlConnector:
                 cursor = table.wanted([spec.cursor.column])[0]
                 where = [statements.below(cursor, below, session.zone)]
             statement = statements.rows(table.source, columns, where=where)
-            yield from session.stream(statement, columns, batch_rows=_KEY_BATCH_ROWS)
+            yield from session.stream(statement, columns, batch_rows=_BATCH_ROWS)
 
     def close(self) -> None:
         """See `Connector.close`."""
@@ -192,7 +193,11 @@ class _Table:
         """
         found = [column.name for column in self.columns]
         if missing := missing_columns(names, found):
-            raise ContractError(f"{self._where}: {_missing(missing, found)}")
+            raise ContractError(
+                f"{self._where}: {_missing(missing, found)}",
+                missing=missing,
+                found={column.name: column.type for column in self.columns},
+            )
         if twice := [name for name in names if found.count(name) > 1]:
             message = f"{self._where}: column {twice[0]!r} stands there twice; name it in `query:`"
             raise ContractError(message)

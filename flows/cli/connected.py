@@ -3,29 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from connectors.sampling import MOST_SAMPLE_ROWS, SAMPLE_ROWS
 from flows import progress
 from flows.cli.common import Settings, json_option, leave, pass_settings
 from flows.output import Column, note, print_json, print_table, say
 from flows.receipts import RunStatus, StreamCheck
-from schemas.errors import LienThongError
+from schemas.errors import ConfigError, LienThongError
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from flows.findings import StreamFindings
 
 
 @click.command()
 @click.argument("names", metavar="[SOURCE]...", nargs=-1)
+@click.option(
+    "--rows",
+    type=click.IntRange(1, MOST_SAMPLE_ROWS),
+    default=SAMPLE_ROWS,
+    show_default=True,
+    metavar="N",
+    help=f"Look at the first N rows of each stream, at most {MOST_SAMPLE_ROWS:,}.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write what was found of the one SOURCE as an HTML page, for the office to act on.",
+)
 @json_option
 @pass_settings
-def check(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
+def check(
+    settings: Settings, *, names: tuple[str, ...], rows: int, report: Path | None, as_json: bool
+) -> None:
     """Try a source out: reach it, compare columns, map a sample. Writes nothing.
 
     Reaches each source, authenticates, compares the mapped columns with the ones found, maps and
     validates a sample, and says what would be rejected and why. Without SOURCE every source that
     isn't retired is checked.
-    """
-    from flows.steps import check_context, check_source
 
+    The page of --report says the same to the people who own the system, in Vietnamese and English:
+    it holds no value of a row, and no secret.
+    """
+    from flows.steps import check_context, examine_source
+
+    if report is not None:
+        demand_place(report, names)
     context = check_context(settings.sources)
     catalog = context.catalog
     usual = [name for name, source in catalog.sources.items() if not source.retired]
@@ -34,20 +63,61 @@ def check(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
         for name in names or (*usual, *catalog.broken):
             going_on(f"checking {name}")
             try:
-                checks += check_source(context, name)
+                found = examine_source(context, name, rows=rows)
             except LienThongError as error:
                 if len(names) == 1:
                     raise
                 checks.append(
                     StreamCheck(source=name, stream="", status="failed", error=str(error))
                 )
+                continue
+            if report is not None:
+                found = write_report(context, report, found, rows=rows)
+            checks += [one.check for one in found]
     if as_json:
         print_json(checks)
     elif not checks:
         say(f"No source in {settings.sources}. docs/connect-an-office.md shows a first one.")
     else:
         show_checks(checks)
+    if report is not None:
+        note(f"The report for the office is in {report}")
     leave(verdict(checks))
+
+
+def demand_place(report: Path, names: Sequence[str]) -> None:
+    """Refuses a report that nobody could read, before a source is reached."""
+    if len(names) != 1:
+        raise click.UsageError(
+            "--report is for one office, which should not read about another one: name one SOURCE."
+        )
+    if not report.parent.is_dir():
+        raise click.UsageError(
+            f"--report {report}: there is no folder {report.parent}; make it, or name another."
+        )
+
+
+def write_report(
+    context: Context, report: Path, found: Sequence[StreamFindings], *, rows: int
+) -> list[StreamFindings]:
+    """Writes the page whole or not at all; the findings then say where it is.
+
+    Raises:
+        ConfigError: The file can't be written.
+    """
+    from flows.placing import placed
+    from flows.report import render
+
+    source = context.catalog.source(found[0].check.source)
+    page = render(source, found, rows=rows, now=context.clock())
+    try:
+        with placed(report) as file:
+            file.write(page.encode())
+    except OSError as error:
+        message = f"{report}: the report can't be written there: {error.strerror}"
+        raise ConfigError(message) from None
+    path = str(report)
+    return [replace(one, check=replace(one.check, report=path)) for one in found]
 
 
 def verdict(checks: Sequence[StreamCheck]) -> RunStatus:

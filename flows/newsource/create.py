@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.catalog import load_catalog
+from flows.checking import check_source
 from flows.context import Context
-from flows.looking import check_source
 from flows.newsource.document import Facts, document
 from flows.newsource.survey import Looked, Survey, folder_of, stream_name, survey
 from flows.newsource.target import target_of
+from flows.placing import placed
 from flows.receipts import StreamCheck
 from schemas.errors import ConfigError
 from schemas.names import unknown
@@ -138,14 +139,11 @@ def _demand_vendor(vendor: str, folder: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
+        with placed(path) as file:
+            file.write(text.encode())
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _checked(

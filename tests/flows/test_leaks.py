@@ -123,6 +123,10 @@ def heard(house: House) -> Heard:
     """Every command, those that fail included."""
     said = Heard()
     assert house.run(said, "check") == 3
+    for source, status in (("xa-thu", 3), ("so-xa", 1)):
+        page = house.root / f"{source}.html"
+        assert house.run(said, "check", source, "--report", str(page)) == status
+        said.texts[f"report {source}"] = page.read_text("utf-8")
     assert house.run(said, "sync") == 3
     assert house.run(said, "sync", "so-xa") == 1
     assert house.run(said, "nightly", "--json") in {1, 3}

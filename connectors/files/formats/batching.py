@@ -142,7 +142,7 @@ def raise_if_absent(
             f"{place}: no record has {', '.join(map(repr, missing))}; {what}, or name it in "
             "`optional:` where it may be missing from a whole file"
         )
-        raise ContractError(message)
+        raise ContractError(message, missing=missing)
 
 
 def _is_text(value: str) -> bool:

@@ -60,7 +60,12 @@ class HeaderCells:
             elif column not in stream.optional:
                 missing.append(column)
         if missing:
-            raise ContractError(f"{place}, line {self.line}: {self._lacks(missing)}")
+            raise ContractError(
+                f"{place}, line {self.line}: {self._lacks(missing)}",
+                missing=missing,
+                # A line without any wanted column may be a row: its cells aren't told.
+                found={name: "text" for name in self.names if name} if found else {},
+            )
         return found
 
     def has_any(self, wanted: Sequence[str], stream: FilesStream) -> bool:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from connectors.protocol import ReadRequest
 from connectors.registry import FilesOptions, FilesStream, connect
-from schemas.errors import ConfigError, SourceError
+from schemas.errors import ConfigError, ContractError, SourceError
 from tests.connectors.files.support import both, read, rows, spec, unchanged
 
 
@@ -143,6 +143,25 @@ def test_check_shows_columns_sample_and_how_the_file_is_read(tmp_path: Path) -> 
     assert found.columns == {"a": "text", "b": "text", "c": "text"}
     assert found.sample.select(["b", "a"]).to_pylist() == [{"b": "2", "a": "1"}]
     assert found.notes == ("a.csv: utf-16, delimiter ';', header in line 1, 3 columns, 26 bytes",)
+
+
+def test_check_looks_at_as_many_rows_as_asked_for(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text("v\n" + f"{name}\n" * 150)
+    asked = connect("files", FilesOptions(path=str(tmp_path)))
+    assert asked.check(spec("v")).sample.num_rows == 200
+    assert asked.check(spec("v"), sample_rows=3).sample["v"].to_pylist() == ["a"] * 3
+    assert asked.check(spec("v"), sample_rows=1_000).sample.num_rows == 300
+
+
+def test_cells_are_told_as_columns_only_where_the_line_is_a_header(tmp_path: Path) -> None:
+    asked = connect("files", FilesOptions(path=str(tmp_path)))
+    for text, found in (("a,c\n1,2\n", {"a": "text", "c": "text"}), ("x,y\n1,2\n", {})):
+        (tmp_path / "a.csv").write_text(text)
+        with pytest.raises(ContractError) as caught:
+            asked.check(spec("a", "b"))
+        assert "b" in caught.value.missing
+        assert caught.value.found == found
 
 
 def test_a_relative_path_starts_at_the_yaml_s_folder(tmp_path: Path) -> None:

@@ -144,6 +144,23 @@ def test_check_shows_columns_and_primary_key(tmp_path: Path) -> None:
     assert found.notes == ("primary key: part, Số hồ sơ",)
 
 
+def test_check_looks_at_as_many_rows_as_asked_for(tmp_path: Path) -> None:
+    rows = ", ".join(f"({n})" for n in range(500))
+    url = make(tmp_path / "a.db", "CREATE TABLE t (id INT)", f"INSERT INTO t VALUES {rows}")
+    asked = connector(url)
+    assert asked.check(spec("id")).sample.num_rows == 200
+    assert asked.check(spec("id"), sample_rows=3).sample.num_rows == 3
+    assert asked.check(spec("id"), sample_rows=1_000).sample.num_rows == 500
+
+
+def test_a_vanished_column_is_told_with_those_that_are_there(tmp_path: Path) -> None:
+    url = make(tmp_path / "a.db", "CREATE TABLE t (id INT, ten VARCHAR(9))")
+    with pytest.raises(ContractError) as caught:
+        connector(url).check(spec("id", "tên"))
+    assert caught.value.missing == ("tên",)
+    assert caught.value.found == {"id": "INT", "ten": "VARCHAR(9)"}
+
+
 def refused(url: str, kind: Any, wanted: Any = None, **options: Any) -> str:
     with (
         pytest.raises(kind) as caught,
