@@ -122,10 +122,11 @@ def origin(frame: pl.DataFrame, mapping: ColumnMapping, *, explode: str | None) 
         return _computed(frame, mapping, explode)
     if mapping.key is not None:
         values = frame.select(key_text([pl.col(name) for name in mapping.key]).alias("key"))["key"]
+        if mapping.nulls:
+            values = _prepared(values, pl.Series(mapping.nulls, dtype=pl.String))
     else:
-        values = _first(frame, mapping.from_ or ())
-    if mapping.nulls:
-        values = _prepared(values, pl.Series(mapping.nulls, dtype=pl.String))
+        names = mapping.from_ or ()
+        values = _first(prepared(frame, names, mapping.nulls) if mapping.nulls else frame, names)
     never = pl.repeat(value=False, n=frame.height, eager=True)
     if not mapping.steps:
         return Origin(values=values, lost=never)

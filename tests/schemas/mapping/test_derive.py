@@ -297,6 +297,12 @@ def test_the_first_of_several_columns_that_holds_a_value_counts() -> None:
     assert result["phase"].to_list() == ["x", "y", None]
 
 
+def test_a_null_word_of_the_column_is_no_value_of_the_first_of_several() -> None:
+    mapping = mapping_of({"phase": {"from": ["a", "b"], "nulls": ["0"]}})
+    result = derived({"code": ["1", "2"], "a": ["0", "x"], "b": ["y", "y"]}, mapping)
+    assert result["phase"].to_list() == ["y", "x"]
+
+
 def test_columns_of_two_types_meet_as_text() -> None:
     mapping = mapping_of({"phase": ["a", "b"]})
     result = derived({"code": ["1", "2"], "a": [None, 7.0], "b": ["y", "y"]}, mapping)

@@ -1,0 +1,1 @@
+"""The files of sources/vendors: an office of a known vendor is ten lines."""
