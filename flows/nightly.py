@@ -28,11 +28,12 @@ from prefect.tasks import exponential_backoff
 from pydantic import Field
 
 from flows import settings, steps
-from flows.faults import cleaned
+from flows.faults import cleaned, told
 from flows.logs import event, receipt_event
 from flows.outcome import FAIL_ABOVE, night_report, night_sentence, night_status
 from flows.progress import LineProgress
 from flows.receipts import NightReport, Receipt, SyncOptions
+from flows.releasing import NightRelease
 from flows.server import ReadProgress, logs_to_run, publish_receipts
 from flows.steps import Context, LandResult
 from schemas.errors import LienThongError, TransientSourceError
@@ -136,10 +137,23 @@ def integrate(*, place: Place, entity: str, lands: Sequence[LandResult]) -> list
     return steps.integrate_streams(opened(place), entity, lands, sync_id=place.sync_id)
 
 
+@task(
+    name="release",
+    task_run_name="release",
+    description="Checks core by the gates, and publishes it as what analysts see.",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+@tellable
+def release(*, place: Place) -> NightRelease:
+    """Publishes the night's release, or says what stands against it."""
+    return steps.release_of_night(opened(place))
+
+
 @flow(
     name="nightly",
     flow_run_name=lambda: f"night of {datetime.now(ZONE):%Y-%m-%d}",
-    description="Every source that isn't retired, then one merge per entity.",
+    description="Every source that isn't retired, one merge per entity, then the release.",
     task_runner=READING,
     persist_result=False,
 )
@@ -237,9 +251,13 @@ def _run(
         for entity, fed in _by_entity(context, lands).items():
             receipts += _integrated(place, entity, fed)
         steps.finish(context, sync_id=place.sync_id, receipts=receipts)
+        released = _released(place) if source is None else NightRelease()
     finally:
         opened.cache_clear()  # nothing of a run outlives it
-    report = night_report(place.sync_id, receipts, seconds=time.monotonic() - started)
+    report = night_report(
+        place.sync_id, receipts, seconds=time.monotonic() - started,
+        release=released.number, blocked=released.blocked,
+    )  # fmt: skip
     for receipt in receipts:
         receipt_event(receipt)
     publish_receipts(name, receipts, sentence=night_sentence(report))
@@ -319,6 +337,14 @@ def _integrated(place: Place, entity: str, lands: Sequence[LandResult]) -> list[
         steps.failed_receipt(land.source, land.stream, place.sync_id, problem, seconds)
         for land in lands
     ]
+
+
+def _released(place: Place) -> NightRelease:
+    """The night's release; a task that broke is a sentence like all that stands against it."""
+    result: object = release(place=place, return_state=True).result(raise_on_failure=False)
+    if isinstance(result, NightRelease):
+        return result
+    return NightRelease(blocked=(told(problem_of(result)).what,))
 
 
 def _ended(report: NightReport, *, fail_above: float) -> State[NightReport]:

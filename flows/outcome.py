@@ -28,10 +28,21 @@ def night_sentence(report: NightReport) -> str:
         parts.append(f"broken: {', '.join(report.broken)}")
     if report.waiting:
         parts.append(f"waiting for a person: {', '.join(report.waiting)}")
+    if report.release is not None:
+        parts.append(f"release {report.release}")
+    if report.blocked:
+        parts.append(f"no release: {'; '.join(report.blocked)}")
     return "; ".join(parts)
 
 
-def night_report(sync_id: str, receipts: Sequence[Receipt], *, seconds: float) -> NightReport:
+def night_report(
+    sync_id: str,
+    receipts: Sequence[Receipt],
+    *,
+    seconds: float,
+    release: int | None = None,
+    blocked: Sequence[str] = (),
+) -> NightReport:
     """What the receipts of a run come to: which sources are broken, which wait for a person."""
     failed = {receipt.source for receipt in receipts if receipt.status == "failed"}
     degraded = {receipt.source for receipt in receipts if receipt.status == "degraded"}
@@ -41,4 +52,6 @@ def night_report(sync_id: str, receipts: Sequence[Receipt], *, seconds: float) -
         broken=tuple(sorted(failed)),
         waiting=tuple(sorted(degraded - failed)),
         seconds=seconds,
+        release=release,
+        blocked=tuple(blocked),
     )

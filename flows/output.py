@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,7 +41,17 @@ class Column:
 
 def print_json(document: object) -> None:
     """Writes one JSON document to stdout: dataclasses become objects, tuples lists."""
-    click.echo(json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False))
+    text = json.dumps(
+        plain(document), ensure_ascii=False, indent=2, allow_nan=False, default=_moment
+    )
+    click.echo(text)
+
+
+def _moment(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    message = f"{type(value).__name__} has no form in JSON"
+    raise TypeError(message)
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type

@@ -5,6 +5,7 @@ Only `analysts/` is opened; neither the person key nor any source is needed.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,35 +13,54 @@ import polars as pl
 import pyarrow as pa
 
 from flows.history import summary_uri
+from flows.views import ALIVE, FRESHNESS, QUARANTINE_SUMMARY
 from schemas.entities import ENTITIES
 from schemas.errors import WarehouseError
 from schemas.fields import core_schema
 from warehouse.delta import Table
 from warehouse.duck import AnalystDoor
+from warehouse.freshness import SCHEMA, freshness
 from warehouse.quarantine import SUMMARY
+from warehouse.releases import Release, Releases, as_rows
 from warehouse.runs import Runs
 from warehouse.warehouse import check_format
 
-_ALIVE: Final = "_deleted_at IS NULL"
+_RELEASE: Final = "release"
 
 
-def query(warehouse_uri: str, sql: str, *, core: bool = False) -> pa.Table:
-    """Runs one SELECT over the entities, `quarantine_summary` and `freshness`.
+def query(
+    warehouse_uri: str,
+    sql: str,
+    *,
+    core: bool = False,
+    release: int | None = None,
+    as_of: datetime | None = None,
+) -> pa.Table:
+    """Runs one SELECT over the entities, `quarantine_summary`, `freshness` and `release`.
+
+    What is shown is the latest release, all tables as they were when it was published; core as it
+    stands where none was ever published.
 
     Args:
         warehouse_uri: The warehouse.
         sql: One SELECT in DuckDB's dialect.
         core: Show core as it stands, rows deleted in their source included; otherwise only rows
             that are there.
+        release: Show this release.
+        as_of: Show the release that was the latest at this moment.
 
     Raises:
-        ConfigError: It isn't one SELECT, it fails, or it reaches for something else.
+        ConfigError: It isn't one SELECT, it fails, or it reaches for something else; no such
+            release.
         WarehouseError: There is no warehouse.
     """
     uri = warehouse_uri.rstrip("/")
     check_format(uri)
-    tables = {name: Table.open(f"{uri}/analysts/core/{name}") for name in ENTITIES}
+    store = Releases(uri)
+    chosen = None if core else _chosen(store, release=release, as_of=as_of)
     runs = Runs(f"{uri}/analysts/runs")
+    names = (*ENTITIES, QUARANTINE_SUMMARY, FRESHNESS)
+    tables = {name: _table(uri, name, chosen) for name in names}
     if not any(tables.values()) and Table.open(runs.uri) is None:
         raise WarehouseError(
             f"{uri}: no warehouse here yet. `lienthong sync` makes one; --warehouse or "
@@ -49,39 +69,39 @@ def query(warehouse_uri: str, sql: str, *, core: bool = False) -> pa.Table:
     directory = uri if "://" in uri else str(Path(uri).resolve())
     door = AnalystDoor(f"{directory}/analysts/")
     try:
-        for name, table in tables.items():
+        for name, entity in ENTITIES.items():
+            table = tables[name]
             files = [] if table is None else table.files
-            where = "" if core else _ALIVE
-            door.view(name, files, core_schema(ENTITIES[name]), where=where)
-        door.table("quarantine_summary", _summary(uri))
-        door.table("freshness", _freshness(runs))
+            door.view(name, files, core_schema(entity), where="" if core else ALIVE)
+        door.table(QUARANTINE_SUMMARY, _small(tables[QUARANTINE_SUMMARY], SUMMARY))
+        fresh = _small(tables[FRESHNESS], SCHEMA) if chosen else freshness(runs).to_arrow()
+        door.table(FRESHNESS, fresh)
+        door.table(_RELEASE, as_rows([chosen] if chosen else []).to_arrow())
         door.lock()
         return door.select(sql)
     finally:
         door.close()
 
 
-def _summary(uri: str) -> pa.Table:
-    table = Table.open(summary_uri(f"{uri}/analysts"))
-    rows = pl.DataFrame(SUMMARY.empty_table()) if table is None else table.scan().collect()
-    return rows.to_arrow()
+def shown_release(warehouse_uri: str) -> Release | None:
+    """The release that `query` shows where nothing else is said; None where there is none."""
+    return Releases(warehouse_uri).latest()
 
 
-def _freshness(runs: Runs) -> pa.Table:
-    """Per stream: its last good sync, and how its last run ended."""
-    good = pl.col("ended_at").filter(pl.col("status") != "failed")
-    rows = (
-        runs.scan()
-        .filter(pl.col("kind") == "sync", pl.col("stream") != "")
-        .sort("ended_at")
-        .group_by("source", "stream")
-        .agg(
-            good.max().alias("last_good_sync"),
-            pl.col("ended_at").last().alias("last_run"),
-            pl.col("status").last().alias("last_status"),
-            pl.col("high").filter(pl.col("status") != "failed").last().alias("fresh_to"),
-        )
-        .sort("source", "stream")
-        .collect()
-    )
+def _chosen(store: Releases, *, release: int | None, as_of: datetime | None) -> Release | None:
+    if release is not None:
+        return store.get(release)
+    return store.latest() if as_of is None else store.as_of(as_of)
+
+
+def _table(uri: str, name: str, release: Release | None) -> Table | None:
+    if release is not None:
+        return release.table(uri, name)
+    if name == QUARANTINE_SUMMARY:
+        return Table.open(summary_uri(f"{uri}/analysts"))
+    return Table.open(f"{uri}/analysts/core/{name}") if name in ENTITIES else None
+
+
+def _small(table: Table | None, schema: pa.Schema) -> pa.Table:
+    rows = pl.DataFrame(schema.empty_table()) if table is None else table.scan().collect()
     return rows.to_arrow()

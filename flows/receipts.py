@@ -204,14 +204,19 @@ class NightReport:
     broken: tuple[str, ...]  # sources that failed
     waiting: tuple[str, ...]  # sources that wait for a person
     seconds: float
+    release: int | None = None  # number of the release that the night published
+    blocked: tuple[str, ...] = ()  # what stood against publishing one: what, where, how much
 
     @property
     def status(self) -> RunStatus:
-        """`failed` when every source failed, `degraded` when some did or wait, else `done`."""
+        """`failed` when every source failed, `degraded` when some did or wait, else `done`.
+
+        A night whose release a gate blocked is degraded.
+        """
         good = {r.source for r in self.receipts if r.status == "done"}
         if self.broken and not good:
             return "failed"
-        return "degraded" if self.broken or self.waiting else "done"
+        return "degraded" if self.broken or self.waiting or self.blocked else "done"
 
 
 @dataclass(frozen=True, kw_only=True)

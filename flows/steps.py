@@ -28,6 +28,7 @@ from flows.looking import (
 from flows.outcome import night_report
 from flows.reading import LandResult, read_and_land
 from flows.receipts import NightReport, Receipt, SyncOptions
+from flows.releasing import release_of_night
 from flows.repairing import audit, rebuild
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "quarantine_show",
     "read_and_land",
     "rebuild",
+    "release_of_night",
     "status",
     "sync",
 ]
@@ -103,11 +105,18 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
 
 
 def nightly(context: Context) -> NightReport:
-    """The whole night: every source that isn't retired, one merge per entity."""
+    """The whole night: every source that isn't retired, one merge per entity, one release."""
     started = time.monotonic()
     receipts = sync(context, [], SyncOptions())
     sync_id = receipts[0].sync_id if receipts else new_sync_id()
-    return night_report(sync_id, receipts, seconds=round(time.monotonic() - started, 3))
+    released = release_of_night(context)
+    return night_report(
+        sync_id,
+        receipts,
+        seconds=round(time.monotonic() - started, 3),
+        release=released.number,
+        blocked=released.blocked,
+    )
 
 
 def failed_receipt(

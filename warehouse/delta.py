@@ -88,17 +88,21 @@ class Table:
         self.uri = uri
 
     @classmethod
-    def open(cls, uri: str) -> Table | None:
-        """The table at its newest version, or None where there is none.
+    def open(cls, uri: str, *, version: int | None = None) -> Table | None:
+        """The table at a version, or None where there is none.
+
+        Args:
+            uri: Where it lies.
+            version: A Delta version; the newest by default.
 
         Raises:
-            WarehouseError: It can't be read; of a local one, also where it can't be seen whether
-                there is one.
+            WarehouseError: It can't be read, or has no such version (any more); of a local one,
+                also where it can't be seen whether there is one.
         """
         try:
             with _translated(uri):
                 try:
-                    return cls(DeltaTable(uri), uri)
+                    return cls(DeltaTable(uri, version=version), uri)
                 except TableNotFoundError:
                     if "://" not in uri:
                         _has_log(uri)  # to delta-rs a folder that it may not enter is no table
@@ -163,6 +167,13 @@ class Table:
         """Paths of the Parquet files of this version."""
         return list(self._handle.file_uris())
 
+    @property
+    def rows(self) -> int:
+        """How many rows this version has, by the log alone: no file is opened."""
+        with _translated(self.uri):
+            added = pl.DataFrame(self._handle.get_add_actions(flatten=True))
+            return int(added["num_records"].sum()) if added.height else 0
+
     def txn(self, app: str) -> int:
         """The version that an app committed last, 0 where it never did."""
         return int(self._handle.transaction_version(app) or 0)
@@ -219,10 +230,10 @@ class Table:
         self,
         rows: pa.RecordBatchReader | pa.Table,
         *,
-        where: str,
+        where: str | None,
         txns: Mapping[str, int] | None = None,
     ) -> int:
-        """Replaces the rows that `where` selects by `rows`, in one commit."""
+        """Replaces the rows that `where` selects (None: all) by `rows`, in one commit."""
         with _translated(self.uri):
             write_deltalake(
                 self._handle,

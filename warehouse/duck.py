@@ -84,26 +84,11 @@ class AnalystDoor:
 
     def view(self, name: str, files: Sequence[str], schema: pa.Schema, *, where: str = "") -> None:
         """Shows Parquet files as the view `name`, with the columns of `schema`."""
-        columns = ", ".join(quoted(c) for c in schema.names)
-        if files:
-            listed = ", ".join("'" + f.replace("'", "''") + "'" for f in files)
-            body = (
-                f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=true, "  # noqa: S608
-                "hive_types_autocast=false, union_by_name=true)"
-            )
-        else:
-            nulls = ", ".join(f"NULL::{_sql_type(f.type)} AS {quoted(f.name)}" for f in schema)
-            body = f"SELECT {columns} FROM (SELECT {nulls} LIMIT 0)"  # noqa: S608 - quoted names
-        condition = f" WHERE {where}" if where else ""
-        self._connection.execute(f"CREATE VIEW {quoted(name)} AS {body}{condition}")
+        self._connection.execute(_view(name, files, schema, where=where))
 
     def table(self, name: str, rows: pa.Table) -> None:
         """Shows a small table that lives in memory."""
-        self._connection.register(f"_rows_{name}", rows)
-        self._connection.execute(
-            f"CREATE TABLE {quoted(name)} AS SELECT * FROM {quoted('_rows_' + name)}"  # noqa: S608
-        )
-        self._connection.unregister(f"_rows_{name}")
+        _keep(self._connection, name, rows)
 
     def lock(self) -> None:
         """Shuts the door to everything but the views."""
@@ -161,6 +146,66 @@ class AnalystDoor:
         """Gives memory and spilled pages back."""
         self._connection.close()
         self._spill.cleanup()
+
+
+class ViewFile:
+    """A new DuckDB file in which others find views: any client reads it without our code."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file; it may not be there yet."""
+        self._connection = duckdb.connect(
+            str(path),
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
+        )
+
+    def view(self, name: str, files: Sequence[str], schema: pa.Schema, *, where: str = "") -> None:
+        """As `AnalystDoor.view`."""
+        self._connection.execute(_view(name, files, schema, where=where))
+
+    def table(self, name: str, rows: pa.Table) -> None:
+        """Keeps a small table."""
+        _keep(self._connection, name, rows)
+
+    def comment(self, name: str, text: str, *, is_view: bool = True) -> None:
+        """Says what a view or table is."""
+        kind = "VIEW" if is_view else "TABLE"
+        self._connection.execute(f"COMMENT ON {kind} {quoted(name)} IS {_literal(text)}")
+
+    def comment_column(self, name: str, column: str, text: str) -> None:
+        """Says what a column is."""
+        place = f"{quoted(name)}.{quoted(column)}"
+        self._connection.execute(f"COMMENT ON COLUMN {place} IS {_literal(text)}")
+
+    def close(self) -> None:
+        """Writes the file out."""
+        self._connection.close()
+
+
+def _view(name: str, files: Sequence[str], schema: pa.Schema, *, where: str) -> str:
+    columns = ", ".join(quoted(c) for c in schema.names)
+    if files:
+        listed = ", ".join(map(_literal, files))
+        body = (
+            f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=true, "  # noqa: S608
+            "hive_types_autocast=false, union_by_name=true)"
+        )
+    else:
+        nulls = ", ".join(f"NULL::{_sql_type(f.type)} AS {quoted(f.name)}" for f in schema)
+        body = f"SELECT {columns} FROM (SELECT {nulls} LIMIT 0)"  # noqa: S608 - quoted names
+    condition = f" WHERE {where}" if where else ""
+    return f"CREATE VIEW {quoted(name)} AS {body}{condition}"
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    connection.register(f"_rows_{name}", rows)
+    connection.execute(
+        f"CREATE TABLE {quoted(name)} AS SELECT * FROM {quoted('_rows_' + name)}"  # noqa: S608
+    )
+    connection.unregister(f"_rows_{name}")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _sql_type(kind: pa.DataType) -> str:

@@ -8,6 +8,9 @@ Layout below its URI::
     analysts/core/E               the entity E
     analysts/runs                 receipts of every run, for people
     analysts/quarantine_summary   counts and ages, without values
+    analysts/freshness            how fresh each stream is, as released
+    analysts/releases             which table versions analysts see
+    analysts/analytics.duckdb     views of the latest release
 """
 
 from __future__ import annotations

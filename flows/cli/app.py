@@ -19,6 +19,7 @@ from flows.cli.common import HELP, INTERRUPTED, Settings, wants_json
 from flows.cli.connected import check
 from flows.cli.demo import demo
 from flows.cli.quarantine import quarantine
+from flows.cli.release import release
 from flows.cli.repair import audit, rebuild
 from flows.cli.run import nightly, sync
 from flows.cli.sources import sources
@@ -36,7 +37,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Connect": (sources, check),
     "Run": (sync, nightly, status),
     "Repair": (quarantine, rebuild, audit),
-    "Ask": (sql, schema),
+    "Ask": (sql, schema, release),
     "Try": (demo,),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,13 @@ SHOWN_ROWS = 1_000
     is_flag=True,
     help="Show core as it stands, with the rows that were deleted in their source.",
 )
+@click.option("--release", type=int, metavar="N", help="Show this release, not the latest.")
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]),
+    metavar="TIME",
+    help="Show the release that was the latest at this time (UTC).",
+)
 @json_option
 @pass_settings
 def sql(
@@ -48,12 +56,15 @@ def sql(
     form: str | None,
     output: Path | None,
     core: bool,
+    release: int | None,
+    as_of: datetime | None,
     as_json: bool,
 ) -> None:
     r"""Ask the warehouse a question in SQL (SELECT only).
 
-    The tables are the entities (dossier, dossier_event, payment, ...), quarantine_summary and
-    freshness; `lienthong schema` explains every column. QUERY - is read from standard input.
+    The tables are the entities (dossier, dossier_event, payment, ...), quarantine_summary,
+    freshness and release; `lienthong schema` explains every column. What is shown is the latest
+    release; core as it stands while there is none. QUERY - is read from standard input.
 
     In CSV, a text cell that a spreadsheet would run as a formula gets an apostrophe in front; in
     xlsx it is text by its type.
@@ -67,7 +78,10 @@ def sql(
         query = sys.stdin.read()
     from flows.query import query as ask
 
-    answer = ask(settings.warehouse, query, core=core)
+    if sum(given for given in (core, release is not None, as_of is not None)) > 1:
+        raise click.UsageError("--core, --release and --as-of exclude each other.")
+    moment = None if as_of is None else as_of.replace(tzinfo=UTC)
+    answer = ask(settings.warehouse, query, core=core, release=release, as_of=moment)
     if chosen == "table":
         show_answer(answer)
     else:

@@ -74,7 +74,7 @@ def sync(
 @json_option
 @pass_settings
 def nightly(settings: Settings, *, fail_above: float, as_json: bool) -> None:
-    """The whole night: every source, then one merge per entity.
+    """The whole night: every source, one merge per entity, one release.
 
     Broken sources are named and don't stop the others. With PREFECT_API_URL set it runs as a flow
     that the server shows.
@@ -159,10 +159,14 @@ def _cells(one: Receipt) -> tuple[str | int | float | None, ...]:
 
 
 def show_night(report: NightReport) -> None:
-    """The night in three lines at most."""
+    """The night in a few lines."""
     sources = {receipt.source for receipt in report.receipts}
     say(f"Night {report.sync_id}: {len(sources)} sources in {report.seconds:,.1f} s.")
     if report.broken:
         say(f"Broken: {', '.join(report.broken)}")
     if report.waiting:
         say(f"Waiting for a person: {', '.join(report.waiting)}")
+    if report.release is not None:
+        say(f"Release {report.release} is what analysts see.")
+    for line in report.blocked:
+        say(f"No release, analysts go on seeing the last one: {line}")

@@ -140,16 +140,17 @@ def test_only_a_source_that_can_not_be_reached_is_tried_again(
     (newest,) = server.find(
         "flow_runs", flows={"name": {"any_": ["nightly"]}}, limit=1, sort="EXPECTED_START_TIME_DESC"
     )
-    tasks = server.tasks(newest, expected=4)
+    tasks = server.tasks(newest, expected=5)
     attempts = {name: task["run_count"] for name, task in tasks.items()}
     assert attempts == {
         "read xa-thu/so_theo_doi": 1,
         "read xa-vang/so_theo_doi": 4,
         "read xa-mat/so_theo_doi": 1,
         "integrate dossier": 1,
+        "release": 1,
     }
     assert newest["state_type"] == "COMPLETED"
-    assert newest["state"]["message"] == "1 of 3 sources done; broken: xa-mat, xa-vang"
+    assert newest["state"]["message"] == "1 of 3 sources done; broken: xa-mat, xa-vang; release 1"
 
 
 def test_past_its_threshold_the_night_is_failed_and_says_who_is_broken(
@@ -166,7 +167,7 @@ def test_past_its_threshold_the_night_is_failed_and_says_who_is_broken(
         "flow_runs", flows={"name": {"any_": ["nightly"]}}, limit=1, sort="EXPECTED_START_TIME_DESC"
     )
     assert newest["state_type"] == "FAILED"
-    assert newest["state"]["message"] == "1 of 2 sources done; broken: xa-hong"
+    assert newest["state"]["message"] == "1 of 2 sources done; broken: xa-hong; release 1"
     assert artifact(server, "receipts-nightly", newest)["description"] == newest["state"]["message"]
 
 
@@ -237,7 +238,7 @@ def test_a_worker_runs_the_night_from_end_to_end_and_piled_up_nights_once(
     by_state = {run["state_type"]: run for run in runs}
     assert set(by_state) == {"COMPLETED", "CANCELLED"}, worker.stderr
     run = by_state["COMPLETED"]
-    assert run["state"]["message"] == "1 of 2 sources done; broken: xa-hong"
+    assert run["state"]["message"] == "1 of 2 sources done; broken: xa-hong; release 1"
     rows = json.loads(str(artifact(deployed, "receipts-nightly", run)["data"]))
     assert {(row["source"], row["status"], row["inserted"]) for row in rows} == {
         ("xa-thu", "done", 2), ("xa-hong", "failed", 0),
