@@ -208,7 +208,7 @@ class _Reading:
 
     def result(self, outcome: LandOutcome, *, seconds: float) -> LandResult:
         interval = None
-        if self._high is not None:
+        if self._high is not None and self._options.limit is None:  # a taste covers nothing
             low = None if self._low is None else shown_cursor(encode_cursor(self._low))
             interval = (low, shown_cursor(encode_cursor(self._high)))
         return LandResult(

@@ -230,7 +230,7 @@ class _Landing:
             self._unreadable += rows.num_rows - unreadable.null_count
             self._landed += unreadable.null_count
             return rows
-        marks = pl.DataFrame(rows.select(["_key", "_row_hash"]))
+        marks = pl.DataFrame(rows.select(["_key", "_row_hash", "_row"]))
         if self._read.is_whole:
             self._seen.append(marks)
         fresh = rows.filter(self._prior.is_new(marks).to_arrow())
@@ -243,28 +243,30 @@ class _Landing:
     def _finish(self, pending: pa.Table, end: ReadEnd) -> tuple[int, int]:
         gone, waiting = self._gone(end, pending)
         parts = [pending]
-        again = self._prior.partly_changed(self._all_seen())
-        if again.height and self._read.is_whole:
-            copies = self._copies(again, tombstone=False)
+        if end.is_complete and (again := self._again()).height:
+            copies = self._copies(again, row=pl.col("_place"), tombstone=False)
             self._landed += copies.num_rows
             self._same -= copies.num_rows
             parts.append(copies)
         if gone.height:
-            parts.append(self._copies(gone, tombstone=True))
+            behind = pl.int_range(pl.len(), dtype=pl.Int64) + self._next_row
+            parts.append(self._copies(gone, row=behind, tombstone=True))
         self._commit(pa.concat_tables(parts), advance=self._advance(end, waiting))
         return gone["_key"].n_unique(), waiting
 
     def _advance(self, end: ReadEnd, waiting: int) -> Callable[[StreamState], StreamState]:
         def advance(state: StreamState) -> StreamState:
-            moved = end.advance(state) if end.is_complete else state
-            return replace(moved, pending_deletes=waiting)
+            # A read that was cut short hasn't seen what is gone: who waits goes on waiting.
+            return (
+                replace(end.advance(state), pending_deletes=waiting) if end.is_complete else state
+            )
 
         return advance
 
     def _gone(self, end: ReadEnd, pending: pa.Table) -> tuple[pl.DataFrame, int]:
         """The (key, hash) rows of vanished keys to bury, and how many keys wait for a person."""
         nothing = Prior.no_marks()
-        if not (self._read.finds_deletes and end.is_complete) or self._prior.is_empty:
+        if not (self._read.finds_deletes and end.is_complete):
             return nothing, 0
         if self._read.is_whole:
             landed, present, rows = self._prior, self._all_seen().select("_key"), self._rows
@@ -292,14 +294,34 @@ class _Landing:
         return end.source_rows < pl.concat([alive, arrived]).n_unique()
 
     def _all_seen(self) -> pl.DataFrame:
-        return pl.concat(self._seen) if self._seen else Prior.no_marks()
+        """Every (key, hash, row) of a whole read."""
+        nothing = Prior.no_marks().with_columns(pl.lit(0, pl.Int64).alias("_row"))
+        return pl.concat([nothing, *self._seen])
 
-    def _copies(self, marks: pl.DataFrame, *, tombstone: bool) -> pa.Table:
-        """Landed rows once more, as rows of this read."""
+    def _again(self) -> pl.DataFrame:
+        """The landed rows to land once more, as (key, hash, place in this read).
+
+        Of several rows of a key the last one counts, so a corrected last row has to stay behind
+        those that are as they were.
+        """
+        seen = self._all_seen()
+        again = self._prior.partly_changed(seen)
+        marks = again.columns
+        places = seen.join(again, on=marks, how="semi").group_by(marks)
+        return places.agg(pl.col("_row").max().alias("_place"))
+
+    def _copies(self, marks: pl.DataFrame, *, row: pl.Expr, tombstone: bool) -> pa.Table:
+        """Landed rows once more, as rows of this read.
+
+        Args:
+            marks: Which, as (key, hash); further columns are there for `row`.
+            row: Their ordinals in this read.
+            tombstone: Whether they bury their keys.
+        """
         order = ["_landing_version", "_row"]
         rows = (
             self._table.scan()
-            .join(marks.lazy().unique(), on=["_key", "_row_hash"], how="semi")
+            .join(marks.lazy().unique(), on=["_key", "_row_hash"])
             .collect(engine="streaming")
             .sort(order)
             .unique(["_key", "_row_hash"], keep="last", maintain_order=True)
@@ -308,9 +330,8 @@ class _Landing:
             pl.lit(value=tombstone).alias("_tombstone"),
             pl.lit(self._read.stamp.read_at).cast(pl.Datetime("us", "UTC")).alias("_read_at"),
             pl.lit(self._read.stamp.sync_id).alias("_sync_id"),
-            (pl.int_range(pl.len(), dtype=pl.Int64) + self._next_row).alias("_row"),
+            row.alias("_row"),
         )
-        self._next_row += stamped.height
         return as_table(stamped, self._table.schema)
 
     def _commit(
@@ -322,7 +343,8 @@ class _Landing:
         before = StreamState.from_json(table.newest_state())
         after = before if advance is None else advance(before)
         self._table = table
-        if not rows.num_rows and replace(after, last_read_at=before.last_read_at) == before:
+        is_known = replace(after, last_read_at=before.last_read_at) == before
+        if not rows.num_rows and is_known and before.last_read_at is not None:
             return
         after = replace(after, rows=before.rows + rows.num_rows)
         reached("landing_commit")

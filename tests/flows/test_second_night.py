@@ -129,6 +129,17 @@ def test_a_night_without_changes_is_silent(office: Office, source: str, reread: 
         assert third.landing_version == second.landing_version
 
 
+def test_a_deletion_is_found_where_nothing_has_changed_for_longer_than_the_late_window(
+    office: Office,
+) -> None:
+    office.run("UPDATE ho_so SET cap_nhat = now() - interval '9 days'")
+    office.nights.dossier(BY_CURSOR)
+    office.run("DELETE FROM ho_so WHERE so = 'HS-3'")
+    night = office.nights.dossier(BY_CURSOR)
+    assert (night.read, done(night)) == (0, {"tombstoned": 1})
+    assert office.nights.alive(BY_CURSOR, "procedure_name") == office.names()
+
+
 @pytest.mark.parametrize("source", [BY_CURSOR, WHOLE])
 def test_a_source_that_is_suddenly_empty_deletes_nothing(office: Office, source: str) -> None:
     office.nights.dossier(source)
