@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -31,3 +33,24 @@ def test_a_missing_service_fails_where_it_is_required(monkeypatch: pytest.Monkey
     monkeypatch.delenv("LIENTHONG_REQUIRE_SERVICES")
     with pytest.raises(pytest.skip.Exception, match="a lamp"):
         needs_service("a lamp")
+
+
+GROUPED = """
+import os, pathlib, pytest
+pytestmark = pytest.mark.xdist_group("one")
+@pytest.mark.parametrize("n", range(4))
+def test_where_it_runs(n):
+    with (pathlib.Path(__file__).parent / "workers").open("a") as file:
+        file.write(os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
+
+
+def test_the_tests_of_a_group_share_one_worker_and_what_it_has_set_up(tmp_path: Path) -> None:
+    for name in ("test_a.py", "test_b.py"):
+        (tmp_path / name).write_text(GROUPED)
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "."],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    workers = (tmp_path / "workers").read_text().split()
+    assert (len(workers), len(set(workers))) == (8, 1)
