@@ -17,7 +17,7 @@ from flows.newsource.document import Facts
 from flows.query import query
 from flows.receipts import Receipt, SyncOptions
 from flows.steps import open_context, sync
-from tests.real.run import DATA_VARIABLE, environment
+from tests.real.run import DATA_VARIABLE, SOURCES, environment
 from tests.support import bpic15
 from tests.support.postgres import Server, fresh_database
 
@@ -31,8 +31,7 @@ class System:
 
     Attributes:
         title: What it is, for the page.
-        by_hand: The hand-written source.
-        folder: Where its YAML lies, below tests/real.
+        by_hand: The hand-written source, of tests/real/sources.
         place: What `sources new` is pointed at, below the folder of the records; None: a database.
         timezone: Zone that is stated.
         currency: Currency that is stated.
@@ -40,7 +39,6 @@ class System:
 
     title: str
     by_hand: str
-    folder: str
     place: str | None
     timezone: str
     currency: str | None = None
@@ -48,15 +46,15 @@ class System:
 
 SYSTEMS: Mapping[str, System] = {
     "bpic15": System(
-        title="bpic15 1 in PostgreSQL (two tables)", by_hand="bpic15-1", folder="sources",
+        title="bpic15 1 in PostgreSQL (two tables)", by_hand="bpic15-1",
         place=None, timezone="Europe/Amsterdam", currency="EUR",
     ),
     "receipt": System(
-        title="`receipt.csv`", by_hand="receipt", folder="sources",
+        title="`receipt.csv`", by_hand="receipt",
         place="receipt/receipt.csv", timezone="Europe/Amsterdam",
     ),
     "procedures": System(
-        title="`procedures/*.xlsx`", by_hand="procedures", folder="formats",
+        title="`procedures/*.xlsx`", by_hand="procedures",
         place="procedures/*.xlsx", timezone="Asia/Ho_Chi_Minh",
     ),
 }  # fmt: skip
@@ -167,17 +165,12 @@ def proposed_run(server: Server, *, folder: Path, data: Path) -> Iterator[Propos
             made[name] = new_source(facts, place, sources=sources)
             path = Path(made[name].path)
             path.write_text(edited(made[name].text, edits(name)), "utf-8")
-            _copy_by_hand(system, sources)
+            shutil.copy(SOURCES / f"{system.by_hand}.yaml", sources)
+        shutil.copytree(SOURCES / "vendors", sources / "vendors")
         warehouse = str(folder / "warehouse")
         context = open_context(warehouse_uri=warehouse, sources_dir=sources)
         receipts = tuple(sync(context, [], SyncOptions()))
         yield Proposed(catalog=context.catalog, warehouse=warehouse, made=made, receipts=receipts)
-
-
-def _copy_by_hand(system: System, sources: Path) -> None:
-    origin = HERE.parent / system.folder
-    shutil.copy(origin / f"{system.by_hand}.yaml", sources)
-    shutil.copytree(origin / "vendors", sources / "vendors", dirs_exist_ok=True)
 
 
 def _unedited(made: NewSource) -> Source:
