@@ -24,6 +24,7 @@ from connectors.registry import FilesOptions, connect
 from schemas.errors import SourceError
 from tests.connectors.files.support import read, rows, spec, unchanged
 from tests.support.processes import python
+from tests.support.tables import FILES
 
 ONE = "a,b\n1,x\n"
 TWO = "a,b\n2,y\n3,z\n"
@@ -143,10 +144,10 @@ def test_check_names_what_is_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["json", "xlsx", "parquet", "xml", "jsonl"])
 def test_every_format_is_read_out_of_an_archive(tmp_path: Path, kind: str) -> None:
-    from tests.connectors.files.test_formats import OPTIONS, WRITERS
+    from tests.connectors.files.test_formats import OPTIONS
 
     plain = tmp_path / f"y.{kind}"
-    WRITERS[kind](plain, [{"a": "1", "b": "à"}])
+    FILES[kind](plain, [{"a": "1", "b": "à"}])
     zip_of(tmp_path / "x.zip", {plain.name: plain.read_bytes()})
     (tmp_path / f"x.{kind}.gz").write_bytes(gzip.compress(plain.read_bytes()))
     for name in ("x.zip", "x.*.gz"):

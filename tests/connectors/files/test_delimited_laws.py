@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from connectors.files import text
 from connectors.files.formats import blocks, composed
 from connectors.files.formats.records import Dialect, Splitter
 from tests.connectors.files.support import both, read, spec
+from tests.support.tables import delimited
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1258", "latin-1")
 
@@ -30,27 +30,6 @@ cell = st.one_of(
 def tables(draw: st.DrawFn, *, cells: st.SearchStrategy[str] = cell) -> list[list[str]]:
     width = draw(st.integers(1, 5))
     return draw(st.lists(st.lists(cells, min_size=width, max_size=width), min_size=0, max_size=12))
-
-
-def written(
-    table: Sequence[Sequence[str]], header: Sequence[str], *, delimiter: str, end: str, quoting: str
-) -> tuple[str, list[int]]:
-    """The table as text by RFC 4180, and the first line of each row.
-
-    Not by Python's `csv`: its writer leaves a CR bare where lines end by LF.
-    """
-    text, lines = "", []
-    for row in [header, *table]:
-        lines.append(1 + text.count("\n") + text.count("\r") - text.count("\r\n"))
-        must = set(delimiter + '"\r\n')
-        cells = [
-            '"' + value.replace('"', '""') + '"'
-            if quoting == "all" or must & set(value) or (len(row) == 1 and not value.strip())
-            else value
-            for value in row
-        ]
-        text += delimiter.join(cells) + end
-    return text, lines[1:]
 
 
 @settings(max_examples=200, deadline=None)
@@ -78,7 +57,7 @@ def test_any_table_is_read_back_exactly_with_its_lines(
     header = [f"cột {i}" if encoding != "latin-1" else f"cot {i}" for i in range(width)]
     if encoding == "cp1258":
         header = [f"cot {i}" for i in range(width)]
-    content, lines = written(table, header, delimiter=delimiter, quoting=quoting, end=end)
+    content, lines = delimited(table, header, delimiter=delimiter, quoting=quoting, end=end)
     wanted = data.draw(st.permutations(header))[: data.draw(st.integers(1, width))]
     stated = None if encoding in {"utf-8", "utf-8-sig", "utf-16"} else encoding
     # Under one column there is nothing to see a delimiter by; what is drawn has to be stated.
@@ -164,7 +143,7 @@ def test_records_do_not_depend_on_where_the_text_is_cut(content: str, chunks: li
 @given(
     content=st.one_of(
         st.text(alphabet='ab1,"\n\r', max_size=80),
-        tables().map(lambda t: written(t, ["a", "b"], delimiter=",", quoting="all", end="\n")[0]),
+        tables().map(lambda t: delimited(t, ["a", "b"], delimiter=",", quoting="all", end="\n")[0]),
     )
 )
 def test_the_fast_path_reads_what_the_careful_path_reads(content: str) -> None:

@@ -24,6 +24,7 @@ from schemas.errors import ConfigError, SourceError, TransientSourceError
 from tests.connectors.files.support import spec, unchanged
 from tests.support.s3 import S3Server
 from tests.support.sftp import PASSWORD, USER, SftpServer
+from tests.support.tables import FILES
 
 ONE = "a,b\n1,x\n"
 SECRET = "s3cr3t-of-the-desk"
@@ -129,11 +130,9 @@ def test_only_what_changed_is_read_again(place: Any) -> None:
 
 
 def test_a_workbook_and_parquet_come_from_far_away(place: Any, tmp_path: Path) -> None:
-    from tests.connectors.files.test_formats import WRITERS
-
     path, storage, put = place
     for kind in ("xlsx", "parquet"):
-        WRITERS[kind](tmp_path / f"x.{kind}", [{"a": kind, "b": "à"}])
+        FILES[kind](tmp_path / f"x.{kind}", [{"a": kind, "b": "à"}])
         put(f"x.{kind}", (tmp_path / f"x.{kind}").read_bytes())
     with connected(path, storage) as connector:
         table, _ = taken(connector, spec("a", "b", files="x.*"))
