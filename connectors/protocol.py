@@ -33,6 +33,9 @@ class Cursor:
         deletes: Count the source's rows after the read and look for vanished keys when they
             are fewer than the ones landed.
         unit: What a whole number counts since 1970 (UTC), where it is a time; None: it is none.
+        chunk: Longest interval of one read. A longer one is read and landed chunk by chunk, so
+            that a failure costs the chunk it came in.
+        start: Where the first read begins; None: at the very first row, NULL cursors included.
     """
 
     column: str
@@ -40,6 +43,8 @@ class Cursor:
     lag: timedelta = timedelta(seconds=10)
     deletes: bool = True
     unit: CursorUnit | None = None
+    chunk: timedelta | None = None
+    start: datetime | None = None
 
     @property
     def window(self) -> timedelta | int:
@@ -127,6 +132,7 @@ class ReadSummary:
     snapshot_xmin: int | None = None  # PostgreSQL: oldest transaction still open at the read
     snapshot_xmax: int | None = None  # PostgreSQL: first transaction id not yet given out
     files: list[FileRead] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what a person should know of this read
     is_complete: bool = False  # the whole of the request was delivered (False under `limit`)
 
 

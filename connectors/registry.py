@@ -13,40 +13,27 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 from connectors.encodings import CODECS
+from connectors.options import OptionsModel, Text
+from connectors.rest.options import RestOptions, RestStream
 from schemas.durations import Duration
 from schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from connectors.protocol import Candidate, Connector
 
-Text = Annotated[str, StringConstraints(min_length=1)]
-
 FileFormat = Literal["csv", "tsv", "xlsx", "json", "jsonl", "xml", "parquet"]
 
 _DELIMITER_WORDS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
 
 
-class OptionsModel(BaseModel):
-    """What every options model keeps: unknown keys are refused, values never shown in errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
 _SECRET_OPTION = re.compile(
-    r"pass|secret|token|credential|connection_string|(?<!host_)key$|^pkey", re.IGNORECASE
+    r"pass|secret|token|credential|connection_string|(?<!host_)key$|^pkey|authorization|cookie",
+    re.IGNORECASE,
 )
 
 
@@ -288,6 +275,12 @@ CONNECTORS: dict[str, ConnectorType] = {
         options_model=FilesOptions,
         stream_model=FilesStream,
         module="connectors.files",
+    ),
+    "rest": ConnectorType(
+        name="rest",
+        options_model=RestOptions,
+        stream_model=RestStream,
+        module="connectors.rest.connector",
     ),
 }
 

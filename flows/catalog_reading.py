@@ -6,14 +6,17 @@ Nothing here resolves a secret or reaches a source.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, time
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from connectors.protocol import Cursor, StreamSpec
 from connectors.registry import CONNECTORS, ConnectorType, is_secret_option
+from connectors.rest.options import RestStream
 from flows.catalog_errors import CatalogError, Problem, dotted
 from flows.catalog_models import SourceYaml, StreamYaml
 from flows.catalog_secrets import FORMS, is_written_out, reference_problems
@@ -143,20 +146,41 @@ def _options(kind: ConnectorType, root: Node, problems: list[Problem]) -> BaseMo
 
 
 def _written_out(kind: ConnectorType, connector: Node) -> Iterator[Problem]:
-    for name, field in kind.options_model.model_fields.items():
-        node = connector.child(name)
-        if node is None or not _is_secret(field.annotation):
+    yield from _secrets_of(kind.options_model, connector, "connector")
+
+
+def _secrets_of(model: type[BaseModel], node: Node, path: str) -> Iterator[Problem]:
+    """What is written out of the secrets that a model, or one within it, holds."""
+    for name, field in model.model_fields.items():
+        part = node.child(field.alias or name)
+        if part is None:
             continue
-        parts = {name: node}
-        if isinstance(node.value, dict):
-            parts = {f"{name}.{k}": part for k, part in node.value.items() if is_secret_option(k)}
-        for key, part in parts.items():
-            is_url = name.endswith("url")
-            if isinstance(part.value, str) and is_written_out(part.value, is_url=is_url):
-                yield Problem(
-                    place=part.place, what=f"connector.{key}: a secret in the file",
-                    found="a password or token, written out", expected=f"a reference: {FORMS}",
-                )  # fmt: skip
+        where = f"{path}.{field.alias or name}"
+        for inner in _models(field.annotation):
+            yield from _secrets_of(inner, part, where)
+        if _is_secret(field.annotation):
+            yield from _secret_problems(name, part, where)
+
+
+def _secret_problems(name: str, node: Node, where: str) -> Iterator[Problem]:
+    parts = {where: node}
+    if isinstance(node.value, dict):
+        parts = {f"{where}.{k}": part for k, part in node.value.items() if is_secret_option(k)}
+    for key, part in parts.items():
+        is_url = name.endswith("url")
+        if isinstance(part.value, str) and is_written_out(part.value, is_url=is_url):
+            yield Problem(
+                place=part.place, what=f"{key}: a secret in the file",
+                found="a password or token, written out", expected=f"a reference: {FORMS}",
+            )  # fmt: skip
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models among a field's alternatives."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _models(part)
 
 
 def _is_secret(annotation: object) -> bool:
@@ -210,17 +234,35 @@ def _mapping(name: str, yaml: SourceYaml, stream: StreamYaml) -> StreamMapping:
 
 
 def _spec(name: str, stream: StreamYaml, options: BaseModel, mapping: StreamMapping) -> StreamSpec:
-    cursor = stream.cursor
     columns = source_columns(mapping)
+    cursor = _cursor(stream, options, mapping)
     if cursor is not None and cursor.column not in columns:
         columns = (*columns, cursor.column)
+    # A list asked for by its changes doesn't tell what is gone.
+    is_changes = isinstance(options, RestStream) and cursor is not None and not cursor.deletes
     return StreamSpec(
         name=name,
         columns=columns,
         key=stream.key,
-        cursor=None if cursor is None else Cursor(**dict(cursor)),
-        mode=stream.mode or "snapshot",
+        cursor=cursor,
+        mode=stream.mode or ("increment" if is_changes else "snapshot"),
         options=options,
+    )
+
+
+def _cursor(stream: StreamYaml, options: BaseModel, mapping: StreamMapping) -> Cursor | None:
+    if stream.cursor is None:
+        return None
+    cursor = Cursor(**dict(stream.cursor))
+    if not isinstance(options, RestStream):
+        return cursor
+    start = options.start
+    zone = ZoneInfo(mapping.timezone)
+    return replace(
+        cursor,
+        deletes=cursor.deletes and "deletes" in stream.cursor.model_fields_set,
+        chunk=options.chunk,
+        start=None if start is None else datetime.combine(start, time(), zone),
     )
 
 
@@ -239,9 +281,16 @@ def _flaw_problems(
 def _mode_problems(
     stream: StreamYaml, kind: ConnectorType, root: Node, path: tuple[str | int, ...]
 ) -> Iterator[Problem]:
+    if kind.name == "files":
+        yield from _files_problems(stream, root, path)
+    elif kind.name == "rest":
+        yield from _rest_problems(stream, root, path)
+
+
+def _files_problems(
+    stream: StreamYaml, root: Node, path: tuple[str | int, ...]
+) -> Iterator[Problem]:
     """Files come and go: whether a missing one means that its rows are gone has to be said."""
-    if kind.name != "files":
-        return
     if stream.mode is None:
         yield Problem(
             place=root.place_of(path), what=f"'mode' is missing ({dotted(path)})", found="nothing",
@@ -252,4 +301,29 @@ def _mode_problems(
         yield Problem(
             place=root.place_of((*path, "cursor")), what="a cursor of files", found="cursor:",
             expected="no cursor: unchanged files aren't read again anyway",
+        )  # fmt: skip
+
+
+def _rest_problems(
+    stream: StreamYaml, root: Node, path: tuple[str | int, ...]
+) -> Iterator[Problem]:
+    """An API is read in intervals if it can be asked for one, and a row says where it lies."""
+    node, _ = root.known(path)
+    interval = node.child("interval")
+    has_interval = interval is not None and interval.value is not None
+    if stream.cursor is not None and not has_interval:
+        yield Problem(
+            place=root.place_of((*path, "cursor")), what=f"'interval' is missing ({dotted(path)})",
+            found="cursor:", expected="interval: {from: ..., to: ...}, the parameters by which an "
+            "interval of the cursor is asked for",
+        )  # fmt: skip
+    if stream.cursor is None and has_interval:
+        yield Problem(
+            place=root.place_of((*path, "interval")), what=f"'cursor' is missing ({dotted(path)})",
+            found="interval:", expected="cursor: the column that the interval is of",
+        )  # fmt: skip
+    if stream.cursor is not None and stream.cursor.unit is not None:
+        yield Problem(
+            place=root.place_of((*path, "cursor", "unit")), what="the unit of an API's cursor",
+            found=f"'{stream.cursor.unit}'", expected="interval: {format: ...} instead",
         )  # fmt: skip

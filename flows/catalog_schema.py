@@ -93,12 +93,23 @@ def _stream(definitions: dict[str, Schema]) -> Schema:
     for kind in CONNECTORS.values():
         model = definitions.pop(kind.stream_model.__name__)
         for key, field in model["properties"].items():
-            text = f"({kind.name}) {field.get('description', '')}".rstrip()
-            properties[key] = {**field, "description": text}
+            properties[key] = _shared(properties.get(key), field, kind.name)
     properties["cursor"] = {
         **properties["cursor"], "anyOf": [_PLAIN, _ref("CursorYaml")],
     }  # fmt: skip
     return {**common, "properties": properties, "required": []}
+
+
+def _shared(other: Schema | None, field: Schema, kind: str) -> Schema:
+    """A key of a connector's stream; where two connectors have it, what either takes."""
+    own = {**field, "description": f"({kind}) {field.get('description', '')}".rstrip()}
+    if other is None:
+        return own
+    text = f"{other['description']} {own['description']}"
+    said, meant = ({k: v for k, v in one.items() if k != "description"} for one in (other, own))
+    if said == meant:
+        return {**said, "description": text}
+    return {"description": text, "anyOf": [said, meant]}
 
 
 def _into(into: Schema) -> Schema:
@@ -143,6 +154,9 @@ def _shorten(definitions: dict[str, Schema]) -> None:
         "description": description,
         "anyOf": [*one["anyOf"], {"type": "array", "items": one}],
     }
+    paging = definitions["stream"]["properties"]["paging"]
+    ways = list(definitions["PagingOptions"]["properties"])
+    paging["anyOf"] = [{"enum": ways}, *paging["anyOf"]]
     for model, key, target in (
         ("Step", "extract", "Extract"),
         ("Step", "date_part", "DatePart"),

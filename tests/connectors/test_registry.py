@@ -39,7 +39,7 @@ def test_a_stream_of_a_database_is_one_table_or_one_query() -> None:
 
 
 def test_an_unknown_connector_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"no connector type 'sqll'; there are files, sql"):
+    with pytest.raises(ConfigError, match=r"no connector type 'sqll'; there are files, rest, sql"):
         connector_type("sqll")
 
 

@@ -1,0 +1,1 @@
+"""Web APIs: requests that endure, pages, windows, and JSON that becomes Arrow."""

@@ -1,0 +1,1 @@
+"""Ways of saying who asks: one module each, behind one protocol."""

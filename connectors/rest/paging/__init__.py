@@ -1,0 +1,1 @@
+"""Ways of cutting a list into pages: one module each, behind one protocol."""
