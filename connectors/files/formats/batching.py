@@ -8,7 +8,7 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.files.formats.composed import composed
+from connectors.composed import text_column
 from connectors.files.formats.protocol import BAD_VALUES, TRAIL
 from connectors.files.text import RAW_BYTES
 from schemas.errors import ContractError
@@ -95,15 +95,10 @@ class Rows:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _column(self, name: str, values: Cells) -> pa.Array:
-        try:
-            return composed(pa.array(values, pa.string()))
-        except UnicodeEncodeError:  # half of a surrogate pair: no text at all
-            kept: list[str | None] = list(values)
-            for row, value in enumerate(kept):
-                if value is not None and not _is_text(value):
-                    kept[row] = None
-                    self._bad.setdefault(row, []).append(name)
-            return composed(pa.array(kept, pa.string()))
+        column, bad = text_column(values)
+        for row in bad:
+            self._bad.setdefault(row, []).append(name)
+        return column
 
 
 def without_long(batch: pa.RecordBatch, width: int, *, longest: int) -> pa.RecordBatch:
@@ -143,11 +138,3 @@ def raise_if_absent(
             "`optional:` where it may be missing from a whole file"
         )
         raise ContractError(message, missing=missing)
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.composed import composed
 from connectors.files.formats import blocks
-from connectors.files.formats.composed import composed
 from connectors.files.formats.header import Header, find_header, without_header
 from connectors.files.formats.protocol import TRAIL, Reader
 from connectors.files.formats.records import BAD_ENCODING, BROKEN, Record, Splitter

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet as pq
 
+from connectors.composed import composed
 from connectors.files.errors import os_error
 from connectors.files.formats.batching import row_schema, without_long
-from connectors.files.formats.composed import composed
 from connectors.files.formats.header import HeaderCells
 from connectors.files.formats.protocol import BAD_VALUES, Reader
 from connectors.files.source_file import SourceFile, seekable

@@ -20,10 +20,10 @@ from python_calamine import (
     SheetVisibleEnum,
 )
 
+from connectors.composed import composed
 from connectors.files.errors import os_error
 from connectors.files.formats.batching import row_schema, without_long
 from connectors.files.formats.cells import cell_text, text_column
-from connectors.files.formats.composed import composed
 from connectors.files.formats.header import (
     SEARCHED_RECORDS,
     HeaderCells,

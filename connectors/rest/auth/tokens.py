@@ -197,8 +197,8 @@ class Login(Tokens):
         body: Any = None
         if not in_query and options.method != "GET":
             body = {}
-            for name, value in sent.items():
-                body = with_value(body, name, value)
+            for name, one in sent.items():
+                body = with_value(body, name, one)
         request = Request(
             method=options.method, url=self._url, label=where,
             query=tuple((n, text_of(v)) for n, v in sent.items()) if body is None else (),

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 _SURE_BYTES = bytes([*range(0xC0), *range(0xC2, 0xC7), 0xE1])
 _OTHER_E1 = re.compile(rb"\xe1[^\xb8-\xbb]")
+
+
+def text_column(values: Sequence[str | None]) -> tuple[pa.Array, list[int]]:
+    """Texts as a column in Unicode form NFC, and the rows whose text is none.
+
+    Half of a surrogate pair, which JSON can write, is no text: such a value becomes null.
+    """
+    try:
+        return composed(pa.array(values, pa.string())), []
+    except UnicodeEncodeError:
+        bad = [row for row, value in enumerate(values) if not _is_text(value)]
+    kept = list(values)
+    for row in bad:
+        kept[row] = None
+    return composed(pa.array(kept, pa.string())), bad
+
+
+def _is_text(value: str | None) -> bool:
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def composed(column: pa.Array) -> pa.Array:

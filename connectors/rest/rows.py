@@ -1,0 +1,225 @@
+"""The rows of an answer as Arrow, column by column and all as text.
+
+Text is text, a number its own digits, an object or a list JSON text, null no value; the same as
+`connectors.files.formats.json_rows` gives for a file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.composed import text_column
+from connectors.rest.decoding import Decoded
+from connectors.rest.errors import broken_answer
+from connectors.rest.request import at_path
+from schemas.errors import ContractError
+from schemas.names import nearest
+
+BROKEN_RECORD = "broken_record"
+_RAW_LETTERS = 2048
+TRAIL = (
+    pa.field("_unreadable", pa.string()),
+    pa.field("_raw", pa.string()),
+    pa.field("_bad_values", pa.list_(pa.string())),
+)
+
+Row = dict[str, Any]
+Kinds = dict[str, Counter[str]]
+
+
+@dataclass(kw_only=True)
+class Rows:
+    """Rows of one answer.
+
+    Attributes:
+        batch: The columns as text, then TRAIL.
+        present: Columns that some row has, null or not.
+        kinds: Column to the JSON types of its values, with their number.
+        keys: Every key of the rows' objects (of the first hundred), with the type it has.
+    """
+
+    batch: pa.RecordBatch
+    present: set[str]
+    kinds: Kinds
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Which columns the rows of a stream have, and where in a row each stands."""
+
+    columns: tuple[str, ...]
+    paths: Mapping[str, str]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the batches."""
+        return pa.schema([*(pa.field(name, pa.string()) for name in self.columns), *TRAIL])
+
+    def rows(self, elements: Sequence[Any], decoded: Decoded) -> Rows:
+        """The elements of a list as rows; what is no object becomes an unreadable row.
+
+        Args:
+            elements: The list.
+            decoded: The value that it is part of.
+        """
+        is_sound = all(type(element) is dict for element in elements)
+        rows = elements if is_sound else [e if isinstance(e, dict) else {} for e in elements]
+        columns: list[pa.Array] = []
+        present: set[str] = set()
+        kinds: Kinds = {}
+        bad: dict[int, list[str]] = {}
+        for name in self.columns:
+            values, is_there = _values(rows, self.paths.get(name, name))
+            if is_there:
+                present.add(name)
+            column, kinds[name], bad_rows = _column(values, decoded)
+            columns.append(column)
+            for row in bad_rows:
+                bad.setdefault(row, []).append(name)
+        trail = _trail(elements, bad, None if is_sound else decoded)
+        batch = pa.RecordBatch.from_arrays([*columns, *trail], schema=self.schema)
+        return Rows(batch=batch, present=present, kinds=kinds)
+
+
+def elements_at(value: Any, path: str | None) -> list[Any]:  # noqa: ANN401 - any JSON value
+    """The list of rows in an answer. An object at a stated path is a list of one, null is empty.
+
+    Raises:
+        Failure: There is no list; it says where one is.
+    """
+    found = value if path is None else at_path(value, path)
+    if isinstance(found, list):
+        return found
+    if path is not None and isinstance(found, dict):
+        return [found]
+    if path is not None and found is None and _is_there(value, path):
+        return []
+    lists = sorted(_lists(value))
+    hint = f"; there is one at {', '.join(lists)}" if lists else ""
+    where = "at the top of the answer" if path is None else f"at `rows: {path}`"
+    raise broken_answer(
+        f"no list {where}{hint}", shown="", advice="compare `rows:` with what the API answers"
+    )
+
+
+def missing(columns: Iterable[str], present: set[str], optional: Sequence[str]) -> list[str]:
+    """The columns that no row had and that aren't optional."""
+    return [name for name in columns if name not in present and name not in optional]
+
+
+def raise_if_missing(absent: Sequence[str], *, where: str, keys: Iterable[str]) -> None:
+    """Raises ContractError for columns that no row has, with the nearest key that there is."""
+    if not absent:
+        return
+    known = list(keys)
+    said = []
+    for name in absent:
+        near = nearest(name, known)
+        said.append(f"{name!r}" + (f" (there is {near!r})" if near else ""))
+    message = (
+        f"{where}: no row has {', '.join(said)}; has the office renamed it? Say in `fields:` where "
+        "it is, or name it in `optional:` where it may be missing from a whole answer"
+    )
+    raise ContractError(message)
+
+
+def keys_of(elements: Sequence[Any], mark: str) -> dict[str, str]:
+    """Every key of the objects in a list, with the JSON type of its first value that isn't null."""
+    found: dict[str, str] = {}
+    for element in elements:
+        if isinstance(element, dict):
+            for key, value in element.items():
+                if value is not None or key not in found:
+                    found.setdefault(key, "null")
+                    found[key] = _kind(value, mark) if found[key] == "null" else found[key]
+    return found
+
+
+def _kind(value: object, mark: str) -> str:
+    if isinstance(value, str):
+        return "number" if value.startswith(mark) else "text"
+    names: dict[type, str] = {bool: "boolean", dict: "object", list: "list"}
+    return names.get(type(value), "null")
+
+
+def _values(rows: Sequence[Row], path: str) -> tuple[list[Any], bool]:
+    values = [row.get(path) for row in rows]
+    if any(value is not None for value in values) or any(path in row for row in rows):
+        return values, True
+    if "." not in path:
+        return values, False
+    values = [at_path(row, path) for row in rows]
+    is_there = any(value is not None for value in values)
+    return values, is_there or any(_is_there(row, path) for row in rows)
+
+
+def _is_there(row: Any, path: str) -> bool:  # noqa: ANN401 - any JSON value
+    """Whether a path leads to something, null included."""
+    outer, _, last = path.rpartition(".")
+    parent = at_path(row, outer) if outer else row
+    return isinstance(parent, dict) and last in parent
+
+
+def _column(values: list[Any], decoded: Decoded) -> tuple[pa.Array, Counter[str], list[int]]:
+    types = Counter(map(type, values))
+    is_plain = not types.keys() - {str, type(None)}
+    column, bad = text_column(values if is_plain else [_text(value, decoded) for value in values])
+    kinds: Counter[str] = Counter({
+        name: types[kind]
+        for kind, name in ((bool, "boolean"), (dict, "object"), (list, "list"))
+        if types[kind]
+    })  # fmt: skip
+    texts = types[str]
+    data = column.buffers()[2]
+    if data is not None and decoded.mark.encode() in data.to_pybytes():
+        numbers = pc.sum(pc.starts_with(column, decoded.mark)).as_py() or 0
+        kinds["number"] = numbers
+        texts -= numbers
+        column = pc.replace_substring(column, decoded.mark, "")
+    if texts > 0:
+        kinds["text"] = texts
+    return column, kinds, bad
+
+
+def _text(value: object, decoded: Decoded) -> str | None:
+    """A value as text; a number's mark is taken off the whole column later."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return decoded.nested(value)
+
+
+def _trail(
+    elements: Sequence[Any], bad: dict[int, list[str]], broken_of: Decoded | None
+) -> tuple[pa.Array, pa.Array, pa.Array]:
+    count = len(elements)
+    bad_values = pa.nulls(count, TRAIL[2].type)
+    if bad:
+        bad_values = pa.array([bad.get(row) for row in range(count)], TRAIL[2].type)
+    if broken_of is None:
+        return pa.nulls(count, pa.string()), pa.nulls(count, pa.string()), bad_values
+    broken = [None if isinstance(e, dict) else broken_of.nested(e) for e in elements]
+    raw, _ = text_column([None if text is None else text[:_RAW_LETTERS] for text in broken])
+    rules = pa.array([None if text is None else BROKEN_RECORD for text in broken], pa.string())
+    return rules, raw, bad_values
+
+
+def _lists(value: Any, prefix: str = "", depth: int = 0) -> list[str]:  # noqa: ANN401
+    """Paths of the lists in an answer, for the sentence of an error."""
+    found: list[str] = []
+    if isinstance(value, dict) and depth < 3:
+        for key, inner in value.items():
+            path = f"{prefix}{key}"
+            if isinstance(inner, list):
+                found.append(path)
+            else:
+                found += _lists(inner, f"{path}.", depth + 1)
+    return found
