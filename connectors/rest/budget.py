@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from connectors.rest.clock import Clock, wait
+from connectors.rest.clock import Clock, Stop, wait
 from connectors.rest.options import Budget
 
 _SLOWEST = 0.1  # requests a second that are left after many a 429
@@ -45,7 +45,7 @@ class Pace:
         return self._per_second
 
     @contextmanager
-    def slot(self, stop: threading.Event | None) -> Iterator[None]:
+    def slot(self, stop: Stop | None) -> Iterator[None]:
         """Waits for its turn, and holds one of the concurrent requests."""
         while not self._slots.acquire(timeout=0.2):
             wait(self._clock, 0, stop)

@@ -6,10 +6,10 @@ Redirects are followed here and not by requests: what says who asks goes to its 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
 
 import requests
 from pydantic import SecretStr
@@ -70,13 +70,21 @@ class Client:
         """Gives back the connections."""
         self._session.close()
 
-    def send(self, request: Request, auth: Auth, *, basic: tuple[str, str] | None = None) -> Answer:
+    def send(
+        self,
+        request: Request,
+        auth: Auth,
+        *,
+        basic: tuple[str, str] | None = None,
+        accepted: Container[int] = (),
+    ) -> Answer:
         """Sends a request once, and follows where it is redirected.
 
         Args:
             request: The request.
             auth: Who asks.
             basic: User and password for this request alone.
+            accepted: Statuses that are no failure beside those of success.
 
         Raises:
             Failure: No answer came, or none of success.
@@ -90,7 +98,7 @@ class Client:
                 for _ in range(_MOST_REDIRECTS + 1):
                     answer = self._once(prepared, notes)
                     if answer.status not in _REDIRECTS or "location" not in answer.headers:
-                        return self._accepted(answer)
+                        return self._accepted(answer, accepted)
                     url = urljoin(url, answer.headers["location"])
                     prepared = self._redirected(request, answer, url, auth, notes)
             except (raised.RequestException, OSError) as error:
@@ -118,7 +126,8 @@ class Client:
         try:
             prepared = self._session.prepare_request(
                 requests.Request(
-                    request.method, request.url, headers=draft.headers, params=draft.query,
+                    request.method, _without(request.url, dict(draft.query)),
+                    headers=draft.headers, params=draft.query,
                     json=None if request.is_form else draft.body,
                     data=None if form is None else {k: text_of(v) for k, v in form.items()},
                     auth=basic,
@@ -156,8 +165,8 @@ class Client:
                 url=response.url, notes=tuple(notes),
             )  # fmt: skip
 
-    def _accepted(self, answer: Answer) -> Answer:
-        if 200 <= answer.status < 300:
+    def _accepted(self, answer: Answer, accepted: Container[int]) -> Answer:
+        if 200 <= answer.status < 300 or answer.status in accepted:
             return answer
         raise of_status(
             answer.status,
@@ -178,15 +187,10 @@ class Client:
             _refused_redirect("of a request that sends something")
         if is_own:
             moved = Request(
-                method=request.method, url=_without_query(target), label=request.label,
-                query=(), body=request.body, is_form=request.is_form,
+                method=request.method, url=target._replace(fragment="").geturl(),
+                label=request.label, body=request.body, is_form=request.is_form,
             )  # fmt: skip
-            prepared = self._prepared(moved, auth, None)
-            # What the server wrote into its address counts; what says who asks is added to it.
-            added = urlsplit(prepared.url or "").query
-            wanted = "&".join(part for part in (target.query, added) if part)
-            prepared.url = target._replace(query=wanted, fragment="").geturl()
-            return prepared
+            return self._prepared(moved, auth, None)
         notes.append(f"redirected to {target.hostname}, without credentials")
         bare = requests.Request(request.method, url, headers={"Accept": "application/json"})
         prepared = bare.prepare()
@@ -216,8 +220,14 @@ def _is_same_origin(ours: SplitResult, other: SplitResult) -> bool:
     return places[0] == places[1] or places == [("http", 80), ("https", 443)]
 
 
-def _without_query(url: SplitResult) -> str:
-    return url._replace(query="", fragment="").geturl()
+def _without(url: str, names: Container[str]) -> str:
+    """A server's address without parameters that are sent anyway: a key it repeats may be old."""
+    parts = urlsplit(url)
+    there = parse_qsl(parts.query, keep_blank_values=True)
+    kept = [(name, value) for name, value in there if name not in names]
+    if len(kept) == len(there):
+        return url
+    return parts._replace(query=urlencode(kept)).geturl()
 
 
 def _refused_redirect(what: str) -> NoReturn:

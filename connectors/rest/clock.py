@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -28,6 +29,7 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class SystemClock:
     """The machine's clock."""
 
@@ -44,7 +46,27 @@ class SystemClock:
         time.sleep(seconds)
 
 
-def wait(clock: Clock, seconds: float, stop: threading.Event | None) -> None:
+class Stop:
+    """Whether a read is over, or the whole run.
+
+    Args:
+        outer: Set when the run is stopped.
+    """
+
+    def __init__(self, outer: threading.Event | None = None) -> None:
+        self._outer = outer
+        self._own = threading.Event()
+
+    def set(self) -> None:
+        """The read is over: what still waits gives up."""
+        self._own.set()
+
+    def is_set(self) -> bool:
+        """Whether to give up."""
+        return self._own.is_set() or (self._outer is not None and self._outer.is_set())
+
+
+def wait(clock: Clock, seconds: float, stop: Stop | None) -> None:
     """Waits, but not beyond the moment the run is stopped.
 
     Raises:

@@ -138,9 +138,9 @@ def _content_type(answer: Answer) -> Message:
 
 
 def _text(body: bytes, kind: Message, encoding: str | None) -> str:
-    for mark, codec in _BOMS:
-        if body.startswith(mark):
-            encoding = codec
+    for bom, named in _BOMS:
+        if body.startswith(bom):
+            encoding = named
             break
     # RFC 8259, 8.1: JSON is UTF-8, whatever a header says; only bytes that aren't ask for it.
     said = kind.get_content_charset()

@@ -10,7 +10,9 @@ from connectors.rest.auth_options import AuthOptions
 from connectors.rest.clock import Clock
 from connectors.rest.masking import Secrets
 
-__all__ = ["Auth", "auth_of"]
+__all__ = ["ANYBODY", "Auth", "auth_of"]
+
+ANYBODY = Anybody()
 
 
 def auth_of(

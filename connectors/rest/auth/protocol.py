@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Protocol
 
 from requests import PreparedRequest
 
+from connectors.rest.clock import Stop
 from connectors.rest.request import Answer, Draft, Request
 
 
@@ -14,7 +14,7 @@ class Sender(Protocol):
     """Makes a request of the authentication's own: with retries, without saying who asks."""
 
     def __call__(
-        self, request: Request, *, basic: tuple[str, str] | None, stop: threading.Event | None
+        self, request: Request, *, basic: tuple[str, str] | None, stop: Stop | None
     ) -> Answer:
         """The answer; raises like any request of a read."""
         ...
@@ -27,7 +27,7 @@ class Auth(Protocol):
         """What must never be shown."""
         ...
 
-    def ready(self, stop: threading.Event | None) -> object:
+    def ready(self, stop: Stop | None) -> object:
         """Makes sure that there is a token that lives; gives what identifies it."""
         ...
 
@@ -51,7 +51,7 @@ class Anybody:
         """See `Auth.secrets`."""
         return []
 
-    def ready(self, stop: threading.Event | None) -> object:
+    def ready(self, stop: Stop | None) -> object:
         """See `Auth.ready`."""
         del stop
         return None

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from connectors.rest.auth.protocol import Anybody, Sender
 from connectors.rest.auth_options import LoginAuth, OAuth2Auth
-from connectors.rest.clock import Clock
+from connectors.rest.clock import Clock, Stop
 from connectors.rest.masking import Secrets
 from connectors.rest.request import Draft, Request, at_path, text_of, with_value
 from schemas.errors import ContractError, SourceError
@@ -50,7 +50,7 @@ class Tokens(Anybody):
         self._token: Token | None = None
         self._is_refused = False
 
-    def ready(self, stop: threading.Event | None) -> object:
+    def ready(self, stop: Stop | None) -> object:
         """See `Auth.ready`."""
         with self._lock:
             token = self._token
@@ -87,7 +87,7 @@ class Tokens(Anybody):
         return Token(text=text, renew_at=started + seconds - margin)
 
     @abstractmethod
-    def _asked(self, stop: threading.Event | None) -> Token:
+    def _asked(self, stop: Stop | None) -> Token:
         """Asks for a token."""
 
 
@@ -115,7 +115,7 @@ class OAuth2(Tokens):
         """See `Auth.apply`."""
         draft.headers[self._options.header] = f"{self._options.prefix}{self.text}"
 
-    def _asked(self, stop: threading.Event | None) -> Token:
+    def _asked(self, stop: Stop | None) -> Token:
         if self._refresh is not None:
             refresh, self._refresh = self._refresh, None
             try:
@@ -130,7 +130,7 @@ class OAuth2(Tokens):
             grant |= {"password": _plain(self._options.password)}
         return self._granted(grant, stop)
 
-    def _granted(self, fields: dict[str, str], stop: threading.Event | None) -> Token:
+    def _granted(self, fields: dict[str, str], stop: Stop | None) -> Token:
         options = self._options
         form = dict(fields)
         if options.scope is not None:
@@ -185,7 +185,7 @@ class Login(Tokens):
             prefix = "Bearer " if options.prefix is None else options.prefix
             draft.headers[options.header or "Authorization"] = f"{prefix}{self.text}"
 
-    def _asked(self, stop: threading.Event | None) -> Token:
+    def _asked(self, stop: Stop | None) -> Token:
         options = self._options
         sent: dict[str, str | int | bool] = {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
