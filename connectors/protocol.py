@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from threading import Event
 from typing import Any, Literal, Protocol
 
 import pyarrow as pa
@@ -102,6 +103,7 @@ class ReadRequest:
         known_files: Content hashes (sha256, hex) of files already landed: they aren't read.
         batch_rows: Most rows in one batch.
         limit: Stop after so many rows (`sync --limit`), or None.
+        stop: Set when the run is given up: a connector that waits stops waiting.
     """
 
     low: CursorValue | None = None
@@ -109,6 +111,7 @@ class ReadRequest:
     known_files: frozenset[str] = frozenset()
     batch_rows: int = 50_000
     limit: int | None = None
+    stop: Event | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
