@@ -2,11 +2,13 @@
 
 A read lands in commits of at most `CHUNK_ROWS` new rows, each with the next landing version. The
 last one carries the tombstones and the advanced state, so a run that dies in between has landed
-evidence and claimed nothing: the next read finds those rows landed and goes on.
+evidence and claimed nothing: the next read finds those rows landed and goes on. A read that comes
+in parts claims each of them at its `Checkpoint`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -26,7 +28,19 @@ from warehouse.state import CursorValue, StreamState
 
 CHUNK_ROWS: Final = 200_000
 DELETE_GUARD: Final = 0.05
+_CLAIM_EVERY: Final = 20  # seconds between two commits that hold no row
 _APP: Final = "landing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Stands among the batches where a part of the read ends that counts by itself.
+
+    Attributes:
+        advance: The stream's state once the part is added to it.
+    """
+
+    advance: Callable[[StreamState], StreamState]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,22 +50,24 @@ class LandingRead:
     Attributes:
         stamp: What every row of the read carries.
         schema: The connector's schema.
-        batches: The connector's batches.
+        batches: The connector's batches, and the checkpoints between them.
         is_whole: The read covers every row of the stream.
         finds_deletes: A key that is gone becomes a tombstone (never in `mode: increment`).
         cursor: Column and lower bound of an interval read, to compare only what overlaps it.
         accept_deletes: Believe that many keys, or all, are gone.
         ended: Called once the batches are exhausted: what the read found.
+        claimed: Called after each checkpoint's commit, with the counts of what is landed by then.
     """
 
     stamp: ReadStamp
     schema: pa.Schema
-    batches: Iterable[pa.RecordBatch]
+    batches: Iterable[pa.RecordBatch | Checkpoint]
     is_whole: bool
     finds_deletes: bool
     cursor: tuple[str, CursorValue] | None = None
     accept_deletes: bool = False
     ended: Callable[[], ReadEnd]
+    claimed: Callable[[LandOutcome], None] = lambda outcome: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,11 +202,16 @@ class _Landing:
         self._seen: list[pl.DataFrame] = []
         self._rows = self._landed = self._same = self._unreadable = 0
         self._next_row = 1
+        self._held: list[Checkpoint] = []
+        self._claimed_at = time.monotonic()
 
     def run(self) -> LandOutcome:
         pending = empty_like(self._table.schema)
-        for batch in self._chunks():
-            new = self._new_rows(batch)
+        for part in self._chunks():
+            if isinstance(part, Checkpoint):
+                pending = self._claim(part, pending)
+                continue
+            new = self._new_rows(part)
             if pending.num_rows and pending.num_rows + new.num_rows > CHUNK_ROWS:
                 self._commit(pending, advance=None)
                 pending = new
@@ -198,6 +219,9 @@ class _Landing:
                 pending = pa.concat_tables([pending, new])
         end = self._read.ended()
         tombstones, waiting = self._finish(pending, end)
+        return self._outcome(tombstones=tombstones, waiting=waiting)
+
+    def _outcome(self, *, tombstones: int = 0, waiting: int = 0) -> LandOutcome:
         return LandOutcome(
             read=self._rows,
             landed=self._landed,
@@ -208,11 +232,28 @@ class _Landing:
             landing_version=self._expected,
         )
 
-    def _chunks(self) -> Iterator[pa.Table]:
+    def _claim(self, checkpoint: Checkpoint, pending: pa.Table) -> pa.Table:
+        """Commits what is pending and the state that it completes; without rows not every time."""
+        self._held.append(checkpoint)
+        is_due = time.monotonic() - self._claimed_at >= _CLAIM_EVERY
+        if pending.num_rows or is_due:
+            self._commit(pending, advance=lambda state: state)
+            self._prior.add(pl.DataFrame(pending.select(["_key", "_row_hash"])))
+            self._claimed_at = time.monotonic()
+            self._read.claimed(self._outcome())
+        return empty_like(self._table.schema)
+
+    def _chunks(self) -> Iterator[pa.Table | Checkpoint]:
         held: list[pa.RecordBatch] = []
         rows = 0
         for batch in self._read.batches:
             reached("read")
+            if isinstance(batch, Checkpoint):
+                if held:
+                    yield pa.Table.from_batches(held, self._read.schema)
+                    held, rows = [], 0
+                yield batch
+                continue
             held.append(batch)
             rows += batch.num_rows
             if rows >= CHUNK_ROWS:
@@ -341,7 +382,11 @@ class _Landing:
         if table.txn(_APP) != self._expected:
             raise LostRaceError(f"{self._landing.uri}: another run of this stream landed rows")
         before = StreamState.from_json(table.newest_state())
-        after = before if advance is None else advance(before)
+        after = before
+        if advance is not None:
+            for checkpoint in self._held:
+                after = checkpoint.advance(after)
+            after = advance(after)
         self._table = table
         is_known = replace(after, last_read_at=before.last_read_at) == before
         if not rows.num_rows and is_known and before.last_read_at is not None:
@@ -350,6 +395,8 @@ class _Landing:
         reached("landing_commit")
         # Without rows there is nothing to integrate: the state moves on, the version stays.
         version = self._expected + bool(rows.num_rows)
+        if advance is not None:
+            self._held = []
         table.append(_numbered(rows, version), txns={_APP: version}, state=after.to_json())
         self._expected = version
         reached("landed")

@@ -80,7 +80,11 @@ class Prior:
     @property
     def is_empty(self) -> bool:
         """Nothing is landed."""
-        return not self._newest.height and not self._keyless.height
+        return not self._known.height and not self._newest.height and not self._keyless.height
+
+    def add(self, marks: pl.DataFrame) -> None:
+        """Takes (key, hash) rows that have landed meanwhile for known."""
+        self._known = pl.concat([self._known, marks.select(*_MARKS)]).unique()
 
     def is_new(self, marks: pl.DataFrame) -> pl.Series:
         """For each (key, hash) row, in order, whether it differs from what is landed."""
