@@ -239,7 +239,7 @@ def _spec(name: str, stream: StreamYaml, options: BaseModel, mapping: StreamMapp
     if cursor is not None and cursor.column not in columns:
         columns = (*columns, cursor.column)
     # A list asked for by its changes doesn't tell what is gone.
-    is_changes = isinstance(options, RestStream) and cursor is not None and not cursor.deletes
+    is_changes = isinstance(options, RestStream) and cursor is not None
     return StreamSpec(
         name=name,
         columns=columns,
@@ -260,7 +260,7 @@ def _cursor(stream: StreamYaml, options: BaseModel, mapping: StreamMapping) -> C
     zone = ZoneInfo(mapping.timezone)
     return replace(
         cursor,
-        deletes=cursor.deletes and "deletes" in stream.cursor.model_fields_set,
+        deletes=False,
         chunk=options.chunk,
         start=None if start is None else datetime.combine(start, time(), zone),
     )
@@ -321,6 +321,16 @@ def _rest_problems(
         yield Problem(
             place=root.place_of((*path, "interval")), what=f"'cursor' is missing ({dotted(path)})",
             found="interval:", expected="cursor: the column that the interval is of",
+        )  # fmt: skip
+    if (
+        stream.cursor is not None
+        and stream.cursor.deletes
+        and "deletes" in (stream.cursor.model_fields_set)
+    ):
+        yield Problem(
+            place=root.place_of((*path, "cursor", "deletes")), what="deletes of an API's cursor",
+            found="true", expected="no such key: an API can't list its keys. A list that is read "
+            "whole (no cursor) finds what is gone, and `deleted:` what is marked",
         )  # fmt: skip
     if stream.cursor is not None and stream.cursor.unit is not None:
         yield Problem(

@@ -63,6 +63,7 @@ def _receipt(land: LandResult, entity: str, counts: Counts, seconds: float) -> R
         future_cursor=land.future_cursor,
         seconds=round(land.seconds + seconds, 3),
         status=land.status,
+        error=land.error,
         note=land.note,
         **counted(counts),
     )

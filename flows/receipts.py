@@ -24,7 +24,7 @@ class Receipt:
     Attributes:
         source: Name of the source.
         stream: Name of the stream.
-        entity: Entity fed; None on a receipt of a stream that failed before integration.
+        entity: Entity fed; None on a receipt of a stream that failed before anything landed.
         sync_id: The run.
         interval: `[low, high]` of the cursor that the read covered, or None for a whole read.
         read: Rows the source delivered.
