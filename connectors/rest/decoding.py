@@ -149,6 +149,10 @@ def _text(body: bytes, kind: Message, encoding: str | None) -> str:
         try:
             if codec is not None:
                 return body.decode(codec)
+        except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data":
+                # Cut in the middle of a letter: what is missing isn't the charset.
+                return body[: error.start].decode(codec or "utf-8")
         except (UnicodeError, LookupError):
             continue
     found = f", nor the {said} that it says it is," if said and said != "utf-8" else ""
