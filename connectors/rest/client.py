@@ -5,6 +5,7 @@ Redirects are followed here and not by requests: what says who asks goes to its 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Container, Mapping
 from pathlib import Path
@@ -32,6 +33,20 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _KEPT_METHOD = (307, 308)
 _PORTS = {"http": 80, "https": 443}
 AGENT = "lienthong"
+
+
+class _WithoutQueries(logging.Filter):
+    """Takes the query out of what urllib3 logs of a URL: it may hold a key or a token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args
+            )
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_WithoutQueries())
 
 
 class Client:

@@ -12,7 +12,7 @@ from connectors.rest.auth.tokens import below
 from connectors.rest.decoding import decoded
 from connectors.rest.errors import broken_answer
 from connectors.rest.office import Asking
-from connectors.rest.options import Details
+from connectors.rest.options import Details, filled
 from connectors.rest.request import Answer, Request, at_path, text_of
 from connectors.rest.rows import Shape
 
@@ -68,9 +68,9 @@ class DetailCalls:
 
     def _one(self, place: Place) -> tuple[pa.RecordBatch, set[str]] | None:
         values = dict(zip(self.details.needs, place, strict=True))
-        path = self.details.path.format_map({n: quote(v, safe="") for n, v in values.items()})
+        path = filled(self.details.path, {n: quote(v, safe="") for n, v in values.items()})
         query = tuple(
-            (name, text_of(value).format_map(values)) for name, value in self.details.query.items()
+            (name, filled(text_of(value), values)) for name, value in self.details.query.items()
         )
         request = Request(
             method="GET", url=below(self.asking.office.options.url, path), query=query,

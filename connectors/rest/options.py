@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import string
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
@@ -17,6 +17,7 @@ from connectors.rest.auth_options import AuthOptions
 from connectors.rest.paging_options import PagingOptions
 from schemas.durations import Duration
 
+_BRACES = re.compile(r"\{([^{}]+)\}")
 Scalar = Annotated[str | bool | int | float, Field(union_mode="smart")]
 
 
@@ -290,5 +291,10 @@ class RestStream(OptionsModel):
         return self
 
 
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A text with every `{column}` replaced by its value."""
+    return _BRACES.sub(lambda match: values[match[1]], text)
+
+
 def _braces(text: str) -> list[str]:
-    return [name for _, name, _, _ in string.Formatter().parse(text) if name]
+    return _BRACES.findall(text)
