@@ -83,7 +83,8 @@ class Pace:
             left, until = headers.get(remaining), headers.get(reset)
             if left is None or until is None or not _is_number(left) or float(left) > 0:
                 continue
-            seconds = _seconds_until(until, self._clock.now())
+            server = http_date(headers.get("date", "")) or self._clock.now()
+            seconds = _seconds_until(until, server)
             if seconds is not None:
                 self.pause(seconds, why=f"{remaining} 0: waited for {reset}")
                 return

@@ -53,6 +53,10 @@ class Failure(Exception):
         return self.final(f"{where}: {self.kind}{often}{begins}; {self.advice}")
 
 
+class RepeatedPageError(ContractError):
+    """A page holds the rows of the one before it: once it may be an accident."""
+
+
 _REFUSED = {
     400: "the API doesn't understand the request; compare `path`, `query` and `body` with its "
     "documentation",

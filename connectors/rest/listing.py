@@ -101,7 +101,7 @@ class Listing:
         try:
             return self.pager.follow(page, before=before, read=read)
         except ContractError as error:
-            raise ContractError(f"{self.where}: {error}") from None
+            raise type(error)(f"{self.where}: {error}") from None
 
     def _ask_ahead(
         self,

@@ -158,6 +158,8 @@ class Asking:
                     continue
                 failure = refused.failure
             if not failure.is_transient or tries >= retries.attempts:
+                if failure.is_transient:
+                    self.office.circuit.failed()
                 raise failure.error(self._where(request), tries=tries) from None
             self._count(failure.kind)
             self._wait(request, failure, tries)
@@ -187,9 +189,7 @@ class Asking:
                 raise _Refused(failure, used) from None
             if failure.status == 429:
                 office.pace.complained()
-            if failure.is_transient:
-                office.circuit.failed()
-            else:
+            if not failure.is_transient:
                 office.circuit.succeeded()
             raise
         office.circuit.succeeded()

@@ -51,8 +51,9 @@ class Retries(OptionsModel):
         description="Seconds: a longer `Retry-After` ends the read; it goes on the next night.",
     )  # fmt: skip
     circuit: int = Field(
-        default=12, ge=1, description="Failed tries in a row after which the source isn't asked."
-    )
+        default=2, ge=1,
+        description="Requests given up in a row after which the source isn't asked for a while.",
+    )  # fmt: skip
     circuit_pause: Duration = Field(
         default=timedelta(minutes=5), description="How long it isn't asked then."
     )

@@ -34,7 +34,9 @@ class Backoff:
 class Circuit:
     """Opens after repeated failure, so that a dead office doesn't hold the night.
 
-    While it is open no request is made. After the pause one request tries, and closes it or not.
+    What counts are requests given up after all of their tries: several at once that live through
+    one short outage don't open it. While it is open no request is made. After the pause one request
+    tries, and closes it or not.
     """
 
     def __init__(self, retries: Retries, clock: Clock, *, host: str) -> None:
@@ -58,8 +60,9 @@ class Circuit:
             left = self._closed_at - self._clock.monotonic()
             if left > 0:
                 message = (
-                    f"{self._host} failed {self._failures} times in a row: it isn't asked for "
-                    f"another {left:.0f} seconds; is the office's system down? Run it again later"
+                    f"{self._host}: {self._failures} requests in a row were given up; it isn't "
+                    f"asked for another {left:.0f} seconds; is the office's system down? Run it "
+                    "again later"
                 )
                 raise TransientSourceError(message)
             # This request is the trial; others wait for what becomes of it.
@@ -71,7 +74,7 @@ class Circuit:
             self._failures, self._closed_at = 0, None
 
     def failed(self) -> None:
-        """Nothing came, or an answer that says that the server is ill."""
+        """A request was given up."""
         with self._lock:
             self._failures += 1
             if self._failures >= self._most:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import polars as pl
 import pyarrow as pa
 
+from connectors.rest.errors import RepeatedPageError
 from connectors.rest.paging.protocol import Page
 
 MOST_PASSES = 5
@@ -54,12 +55,22 @@ def settled(
         read: Reads the window once.
         schema: Schema of the pages' batches.
         key: The columns that identify a row.
+
+    Raises:
+        ContractError: A page repeats another in the last read too.
     """
     before: _Pass | None = None
     seen: pl.DataFrame | None = None
     notes: dict[str, None] = {}
     for number in range(1, MOST_PASSES + 1):
-        this = _once(read, schema)
+        try:
+            this = _once(read, schema)
+        except RepeatedPageError:
+            if number == MOST_PASSES:
+                raise
+            notes["a page repeated the one before it: the interval was read again"] = None
+            before = None
+            continue
         seen = this.rows if seen is None else _distinct(pl.concat([seen, this.rows]))
         if len(this.totals) > 1:
             ways = " -> ".join(map(str, this.totals))

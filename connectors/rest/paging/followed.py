@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 from requests.utils import parse_header_links
 
 from connectors.rest.decoding import Decoded
+from connectors.rest.errors import RepeatedPageError
 from connectors.rest.paging.numbered import is_repeated
 from connectors.rest.paging.protocol import Ask, Hint, Page, Parameters
 from connectors.rest.paging_options import CursorPaging, LinkPaging, NextPaging
@@ -70,7 +71,7 @@ class Followed:
                 f"page {page.ask.number} leads to itself again or repeats the one before it: the "
                 "list would never end; the office that runs the API has to look at it"
             )
-            raise ContractError(message)
+            raise RepeatedPageError(message)
         return ask
 
     def knows_end(self, first: Page) -> bool:

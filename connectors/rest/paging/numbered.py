@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from connectors.rest.decoding import Decoded
+from connectors.rest.errors import RepeatedPageError
 from connectors.rest.paging.protocol import Ask, Hint, Page, Parameters
 from connectors.rest.paging_options import OffsetPaging, PagePaging, SlicePaging
 from connectors.rest.request import Answer
-from schemas.errors import ContractError
 
 
 class Numbered:
@@ -55,7 +55,7 @@ class Numbered:
                 f"page {page.ask.number} is page {before.ask.number} again: does the API know the "
                 f"parameter {self._options.parameter!r}, and where is its total (`paging:`)?"
             )
-            raise ContractError(message)
+            raise RepeatedPageError(message)
         step = page.count if self._is_offset else 1
         return self._ask(page.ask.number + 1, self._place(page.ask) + step)
 

@@ -225,3 +225,22 @@ def test_a_list_of_one_page_is_read_once() -> None:
         spec = stream(rows="rows", paging={"page": {"last": "last"}})
         assert ids(rows(connector(api.url, budget=ONE), spec)) == EXPECTED
         assert len(api.asked) == 1
+
+
+def test_a_page_that_repeats_once_is_read_again() -> None:
+    repeated = [True]
+
+    def answer(asked: Asked) -> Reply:
+        page = int(asked.query["page"])
+        if page == 2 and repeated:
+            repeated.pop()
+            page = 1
+        return Reply({"rows": ROWS[(page - 1) * 10 : page * 10], "total": len(ROWS)})
+
+    with serving(answer) as api:
+        spec = stream(rows="rows", paging={"page": {"total": "total"}})
+        one = connector(api.url)
+        with one.read(spec, ReadRequest()) as read:
+            found = [i for batch in read.batches() for i in batch.column("id").to_pylist()]
+            assert any("a page repeated the one before it" in n for n in read.summary.notes)
+        assert found == EXPECTED
