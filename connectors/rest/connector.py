@@ -16,9 +16,9 @@ from connectors.rest.office import Office, release, shared
 from connectors.rest.options import RestOptions, RestStream
 from connectors.rest.read import RestRead
 from connectors.rest.windows import parameters
+from connectors.sampling import SAMPLE_ROWS
 from schemas.errors import ConfigError
 
-SAMPLE_ROWS = 200
 _LOOK_BACK = timedelta(days=30)
 _DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 _FAR_CLOCK = timedelta(minutes=1)
@@ -56,13 +56,13 @@ class RestConnector:
         self._office: Office = shared(options, base=base, clock=clock, holder=self)
         self._clock_note: str | None = None
 
-    def check(self, spec: StreamSpec) -> Found:
-        """See `Connector.check`. Asks for the first page only."""
+    def check(self, spec: StreamSpec, *, sample_rows: int = SAMPLE_ROWS) -> Found:
+        """See `Connector.check`. Asks for no more pages than the sample needs."""
         high = self.high(spec)
         low = None
         if spec.cursor is not None and isinstance(high, datetime):
             low = high - (spec.cursor.chunk or _LOOK_BACK)
-        request = ReadRequest(low=low, high=high, limit=SAMPLE_ROWS, batch_rows=SAMPLE_ROWS)
+        request = ReadRequest(low=low, high=high, limit=sample_rows)
         with self.read(spec, request) as read:
             sample = pa.Table.from_batches(list(read.batches()), schema=read.schema)
             return Found(

@@ -114,20 +114,19 @@ def missing(columns: Iterable[str], present: set[str], optional: Sequence[str]) 
     return [name for name in columns if name not in present and name not in optional]
 
 
-def raise_if_missing(absent: Sequence[str], *, where: str, keys: Iterable[str]) -> None:
+def raise_if_missing(absent: Sequence[str], *, where: str, keys: Mapping[str, str]) -> None:
     """Raises ContractError for columns that no row has, with the nearest key that there is."""
     if not absent:
         return
-    known = list(keys)
     said = []
     for name in absent:
-        near = nearest(name, known)
+        near = nearest(name, keys)
         said.append(f"{name!r}" + (f" (there is {near!r})" if near else ""))
     message = (
         f"{where}: no row has {', '.join(said)}; has the office renamed it? Say in `fields:` where "
         "it is, or name it in `optional:` where it may be missing from a whole answer"
     )
-    raise ContractError(message)
+    raise ContractError(message, missing=absent, found=keys)
 
 
 def keys_of(elements: Sequence[Any], mark: str) -> dict[str, str]:

@@ -7,7 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from connectors.options import OptionsModel
 from connectors.registry import CONNECTORS
+from connectors.rest import auth_options, options, paging_options
 from flows.catalog import load_source
 from flows.catalog_errors import CatalogError
 from flows.catalog_models import CursorYaml, Label, SourceYaml, StreamYaml
@@ -20,7 +22,13 @@ from schemas.mapping.steps import DatePart, Extract, Pad, Replace, Split, Step
 from tests.flows.test_catalog import FILES, GOOD, OFFICE, VENDOR, changed
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs" / "connect-an-office.md"
+DOCUMENTS = [ROOT / "docs" / name for name in ("connect-an-office.md", "connect-an-api.md")]
+REST = [
+    model
+    for room in (options, auth_options, paging_options)
+    for model in vars(room).values()
+    if isinstance(model, type) and issubclass(model, OptionsModel) and model.model_fields
+]
 MODELS = [
     SourceYaml,
     Label,
@@ -35,11 +43,16 @@ MODELS = [
     Split,
     Pad,
     DatePart,
+    *REST,
     *(kind.options_model for kind in CONNECTORS.values()),
     *(kind.stream_model for kind in CONNECTORS.values()),
 ]
 KEYS = sorted({f.alias or n for model in MODELS for n, f in model.model_fields.items()})
 VALIDATOR = jsonschema.Draft202012Validator(source_json_schema())
+
+
+def documented() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
 
 
 def plain(folder: Path, text: str) -> Any:
@@ -94,18 +107,17 @@ def test_every_key_has_a_description(model: Any) -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_is_in_the_documentation(key: str) -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    assert re.search(rf"`{re.escape(key)}(?::[^`]*)?`", text), f"docs/connect-an-office.md: `{key}`"
+    assert re.search(rf"`{re.escape(key)}(?::[^`]*)?`", documented()), f"docs/connect-*.md: `{key}`"
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *format_names()])
 def test_every_function_and_format_is_in_the_documentation(name: str) -> None:
-    assert f"`{name}" in DOCUMENT.read_text(encoding="utf-8")
+    assert f"`{name}" in documented()
 
 
 def examples() -> list[tuple[str, str]]:
     """The documentation's YAML examples: name of the file, and its text."""
-    text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
+    text = documented()
     blocks = re.findall(r"```yaml\n(# sources/(\S+)\n.*?)```", text, re.DOTALL)
     return [(name, block) for block, name in blocks]
 
@@ -139,7 +151,7 @@ def columns_of(text: str) -> str:
 
 
 def snippets() -> list[str]:
-    text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else ""
+    text = documented()
     return re.findall(r"```yaml\n# columns:\n(.*?)```", text, re.DOTALL)
 
 
