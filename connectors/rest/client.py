@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
 import requests
 from pydantic import SecretStr
 from requests import exceptions as raised
-from requests.utils import get_environ_proxies
+from requests.utils import get_environ_proxies, parse_header_links
 
 from connectors.rest.auth.protocol import Auth
 from connectors.rest.budget import retry_after
@@ -24,7 +24,7 @@ from connectors.rest.deadline import Adapter, Deadline
 from connectors.rest.errors import Failure, of_status
 from connectors.rest.masking import masked_start
 from connectors.rest.options import RestOptions
-from connectors.rest.request import Answer, Draft, Request, text_of
+from connectors.rest.request import Answer, Draft, Request, Sent, text_of
 from schemas.errors import ConfigError, SourceError
 
 _CHUNK = 256 * 1024
@@ -157,7 +157,15 @@ class Client:
                 "a character that HTTP doesn't take (a line end in a secret file?)"
             )
             raise ConfigError(message)
-        auth.sign(prepared)
+        body = prepared.body or b""
+        prepared.headers.update(
+            auth.sign(
+                Sent(
+                    method=prepared.method or "", url=prepared.url or "",
+                    body=body.encode() if isinstance(body, str) else body,
+                )
+            )
+        )  # fmt: skip
         return prepared
 
     def _once(self, prepared: requests.PreparedRequest, notes: list[str]) -> Answer:
@@ -211,6 +219,12 @@ class Client:
         prepared = bare.prepare()
         prepared.headers["User-Agent"] = AGENT
         return prepared
+
+
+def linked(header: str, rel: str) -> str | None:
+    """The address of a relation in a Link header (RFC 8288)."""
+    links = parse_header_links(header) if header else []
+    return next((str(one["url"]) for one in links if rel in one.get("rel", "").split()), None)
 
 
 def _authorities(options: RestOptions, base: Path) -> str | bool:

@@ -43,6 +43,15 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A request as it will leave: what a signature is made over."""
+
+    method: str
+    url: str
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What came back, in full. `headers` are lower case, `url` is where it came from at last."""
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from requests import PreparedRequest
-
 from connectors.rest.clock import Stop
-from connectors.rest.request import Answer, Draft, Request
+from connectors.rest.request import Answer, Draft, Request, Sent
 
 
 class Sender(Protocol):
@@ -35,8 +33,8 @@ class Auth(Protocol):
         """Writes who asks into a request."""
         ...
 
-    def sign(self, prepared: PreparedRequest) -> None:
-        """Signs the request as it will be sent."""
+    def sign(self, sent: Sent) -> dict[str, str]:
+        """Headers that sign the request as it will be sent."""
         ...
 
     def renew(self, used: object) -> bool:
@@ -59,8 +57,10 @@ class Anybody:
     def apply(self, draft: Draft) -> None:
         """See `Auth.apply`."""
 
-    def sign(self, prepared: PreparedRequest) -> None:
+    def sign(self, sent: Sent) -> dict[str, str]:
         """See `Auth.sign`."""
+        del sent
+        return {}
 
     def renew(self, used: object) -> bool:
         """See `Auth.renew`."""

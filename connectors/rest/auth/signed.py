@@ -8,11 +8,10 @@ import hmac
 import secrets
 from urllib.parse import urlsplit
 
-from requests import PreparedRequest
-
 from connectors.rest.auth.protocol import Anybody
 from connectors.rest.auth_options import HmacAuth
 from connectors.rest.clock import Clock
+from connectors.rest.request import Sent
 
 
 class Signed(Anybody):
@@ -28,9 +27,9 @@ class Signed(Anybody):
         """See `Auth.secrets`."""
         return [self._secret]
 
-    def sign(self, prepared: PreparedRequest) -> None:
+    def sign(self, sent: Sent) -> dict[str, str]:
         """See `Auth.sign`."""
-        parts = self._parts(prepared)
+        parts = self._parts(sent)
         digest = hmac.new(
             self._secret.encode(),
             self._options.message.format_map(parts).encode(),
@@ -38,22 +37,21 @@ class Signed(Anybody):
         ).digest()
         is_hex = self._options.encoding == "hex"
         signature = digest.hex() if is_hex else base64.b64encode(digest).decode("ascii")
-        for name, template in self._options.headers.items():
-            prepared.headers[name] = template.format_map({**parts, "signature": signature})
+        parts["signature"] = signature
+        headers = self._options.headers
+        return {name: template.format_map(parts) for name, template in headers.items()}
 
-    def _parts(self, prepared: PreparedRequest) -> dict[str, str]:
-        url = urlsplit(prepared.url or "")
-        body = prepared.body or b""
-        sent = body.encode() if isinstance(body, str) else body
+    def _parts(self, sent: Sent) -> dict[str, str]:
+        url = urlsplit(sent.url)
         return {
-            "method": prepared.method or "",
+            "method": sent.method,
             "path": url.path,
             "query": url.query,
             "host": url.netloc,
             "timestamp": self._timestamp(),
             "nonce": secrets.token_hex(16),
-            "body": sent.decode("utf-8", "replace"),
-            "body_sha256": hashlib.sha256(sent).hexdigest(),
+            "body": sent.body.decode("utf-8", "replace"),
+            "body_sha256": hashlib.sha256(sent.body).hexdigest(),
             "key_id": self._key_id,
         }
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urljoin, urlsplit
 
-from requests.utils import parse_header_links
-
+from connectors.rest.client import linked
 from connectors.rest.decoding import Decoded
 from connectors.rest.errors import RepeatedPageError
 from connectors.rest.paging.numbered import is_repeated
@@ -46,7 +45,7 @@ class Followed:
                 more = None if options.more is None else decoded.flag(options.more)
                 is_last = None if more is None else not more
             case LinkPaging():
-                found = _link(answer.headers.get("link", ""), options.rel)
+                found = linked(answer.headers.get("link", ""), options.rel)
             case NextPaging():
                 found = decoded.text(options.at)
         if found and not isinstance(options, CursorPaging):
@@ -148,13 +147,3 @@ class Whole:
     def described(self, page: Page) -> str:
         """See `Pager.described`."""
         return f"no paging: {page.count} rows in one answer"
-
-
-def _link(header: str, rel: str) -> str | None:
-    """The address of a relation in a Link header (RFC 8288)."""
-    if not header:
-        return None
-    for link in parse_header_links(header):
-        if rel in link.get("rel", "").split():
-            return str(link["url"])
-    return None

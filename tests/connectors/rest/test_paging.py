@@ -76,7 +76,9 @@ WAYS: list[tuple[Any, Any, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "path", "paging"), WAYS, ids=lambda v: str(v)[:60])
+@pytest.mark.parametrize(
+    ("answer", "path", "paging"), WAYS, ids=lambda v: getattr(v, "__name__", str(v))[:60]
+)
 def test_every_way_of_paging_gives_every_row_once(answer: Any, path: str, paging: Any) -> None:
     with serving(answer) as api:
         assert ids(rows(connector(api.url), stream(rows=path, paging=paging))) == EXPECTED
