@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ class Api:
 
 
 @contextmanager
-def serving(answer: Answering) -> Iterator[Api]:
+def serving(answer: Answering, *, tls: ssl.SSLContext | None = None) -> Iterator[Api]:
     """An API on a port of its own."""
     api = Api(url="", answer=answer)
 
@@ -139,7 +140,10 @@ def serving(answer: Answering) -> Iterator[Api]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if tls is None else "https"
+    api.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
