@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flows.looking import check_source
+from flows.checking import check_source
 from flows.receipts import Receipt, SyncOptions
 from flows.steps import sync
 from tests.support.api import Api, Asked, Reply, serving
