@@ -119,8 +119,11 @@ def test_a_failure_keeps_what_has_landed_and_the_next_night_goes_on(
     assert SECRET not in str(broken)
     assert broken.interval is not None
     asked = len(api.asked)
+    landing = one.context.warehouse.landing("so-api", "ho_so")
+    assert landing.state().last_read_at is None  # no read of the whole has ended well
     office.dead_from = None
     again = one.dossier("so-api")
+    assert landing.state().last_read_at is not None
     assert again.status == "done"
     assert again.inserted + broken.inserted == 30
     # Only the late window before where it broke is asked for once more.
@@ -128,6 +131,31 @@ def test_a_failure_keeps_what_has_landed_and_the_next_night_goes_on(
     assert datetime.fromisoformat(earliest) == datetime.fromisoformat(
         str(broken.interval[1])
     ) - timedelta(days=1)
+
+
+def test_rows_that_two_windows_give_land_once(tmp_path: Path, api: Api, office: Office) -> None:
+    for number in range(30):
+        office.write(number, changed=TODAY - timedelta(days=number, hours=1))
+
+    def by_days(asked: Asked) -> Reply:
+        """`den` is the last day of the answer."""
+        low, high = (datetime.fromisoformat(asked.query[n] + "T00:00Z") for n in ("tu", "den"))
+        found = [
+            record
+            for record in office.records.values()
+            if low <= datetime.fromisoformat(record["sua"]) < high + timedelta(days=1)
+        ]
+        start = (int(asked.query["page"]) - 1) * 3
+        return Reply({"items": found[start : start + 3], "total": len(found)})
+
+    api.answer = by_days
+    start = (TODAY - timedelta(days=40)).date().isoformat()
+    how = WINDOWS.format(start=start).replace(
+        "to: den", 'to: den, format: "%Y-%m-%d", inclusive: true'
+    )
+    first = nights(tmp_path, api, how.replace("{{", "{").replace("}}", "}")).dossier("so-api")
+    assert (first.landed, first.inserted) == (30, 30)
+    assert first.same == first.read - 30 > 3
 
 
 def test_a_dead_office_lands_nothing_and_says_why(tmp_path: Path, api: Api, office: Office) -> None:
