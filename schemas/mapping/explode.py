@@ -17,6 +17,9 @@ from schemas.mapping.models import Explode
 _POSITION = "#"
 _VALUE = "value"
 _TEXTS = pl.List(pl.String())
+# polars takes a JSON number with a fraction for a float: 778451317244761.19 came out as ...1.3.
+_INEXACT = r"[\[:,]\s*-?[0-9]+[.eE]|[0-9]{20}"
+_TEXT_OR_NUMBER = r'"((?:[^"\\]|\\.)*)"|(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +117,9 @@ def _decoded(lists: pl.Series, kind: pl.List) -> tuple[pl.Series, pl.Series]:
     given = pl.when(text.str.strip_chars() != "null").then(text)
     is_one = text.str.contains(r"^\s*\{")
     is_list = text.str.contains(r"(?s)^\s*\[.*\]\s*$")
+    exact = text.str.replace_all(_TEXT_OR_NUMBER, '"${1}${2}"')
     frame = lists.alias("text").to_frame().select(given)
+    frame = frame.select(pl.when(text.str.contains(_INEXACT)).then(exact).otherwise(text))
     frame = frame.with_columns(
         shaped=pl.when(is_one).then(pl.lit("[") + text + pl.lit("]")).when(is_list).then(text)
     )

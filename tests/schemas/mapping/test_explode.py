@@ -1,18 +1,24 @@
 from __future__ import annotations
 
-import json
-
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.mapping.explode import Exploded, exploded
 from schemas.mapping.models import Explode
+from tests.support.hostile_office.truth import to_json
 
 JSON = Explode(column="l")
 ELEMENT = st.dictionaries(
     st.sampled_from(["a", "b", "c"]),
-    st.one_of(st.none(), st.text(max_size=6), st.integers(-(10**9), 10**9), st.booleans()),
+    st.one_of(
+        st.none(),
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6),
+        st.sampled_from(['"1.5"', ": 2.50,", "\\", '\\"[3.0', "[1e5]"]),
+        st.integers(-(10**30), 10**30),
+        st.decimals(-(10**18), 10**18, places=2),
+        st.booleans(),
+    ),
 )
 
 
@@ -40,7 +46,7 @@ def flat(children: Exploded) -> list[tuple[int, bool, dict[str, object]]]:
 def test_every_element_becomes_one_row_in_order(
     parents: list[list[dict[str, object]] | None],
 ) -> None:
-    column = texts([None if p is None else json.dumps(p, ensure_ascii=False) for p in parents])
+    column = texts([None if p is None else to_json(p).decode() for p in parents])
     children = exploded(column, JSON, fields=("l.a", "l.b", "l.#"))
     expected = [
         (n, False, {"l.a": as_text(e.get("a")), "l.b": as_text(e.get("b")), "l.#": position})
@@ -48,6 +54,14 @@ def test_every_element_becomes_one_row_in_order(
         for position, e in enumerate(elements or [], start=1)
     ]
     assert flat(children) == expected
+
+
+def test_a_number_of_a_child_keeps_every_digit() -> None:
+    text = '[{"a": 778451317244761.19, "b": 0.10}, {"a": 1.5e+3, "b": 9007199254740993}]'
+    children = exploded(texts([text, '[{"a": 7}]']), JSON, fields=("l.a", "l.b"))
+    assert [tuple(fields.values()) for _, _, fields in flat(children)] == [
+        ("778451317244761.19", "0.10"), ("1.5e+3", "9007199254740993"), ("7", None),
+    ]  # fmt: skip
 
 
 def test_a_list_that_cannot_be_read_gives_one_row_and_spoils_no_other() -> None:
