@@ -22,7 +22,7 @@ from connectors.rest.budget import retry_after
 from connectors.rest.clock import Clock
 from connectors.rest.deadline import Adapter, Deadline
 from connectors.rest.errors import Failure, of_status
-from connectors.rest.masking import masked_start
+from connectors.rest.masking import Secrets, masked_start
 from connectors.rest.options import RestOptions
 from connectors.rest.request import Answer, Draft, Request, Sent, text_of
 from schemas.errors import ConfigError, SourceError
@@ -56,10 +56,12 @@ class Client:
         options: The source's options.
         base: Folder that `ca_bundle` starts from.
         clock: Passes the time.
+        secrets: What no other host may hear.
     """
 
-    def __init__(self, options: RestOptions, *, base: Path, clock: Clock) -> None:
+    def __init__(self, options: RestOptions, *, base: Path, clock: Clock, secrets: Secrets) -> None:
         self._options = options
+        self._secrets = secrets
         self._clock = clock
         self._origin = urlsplit(options.url)
         self._verify: str | bool = _authorities(options, base)
@@ -214,6 +216,9 @@ class Client:
                 label=request.label, body=request.body, is_form=request.is_form,
             )  # fmt: skip
             return self._prepared(moved, auth, None)
+        if self._secrets.are_in(url):
+            # The server wrote our own query into its Location.
+            _refused_redirect("to another host with a secret in its address")
         notes.append(f"redirected to {target.hostname}, without credentials")
         bare = requests.Request(request.method, url, headers={"Accept": "application/json"})
         prepared = bare.prepare()

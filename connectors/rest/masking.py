@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable
+from urllib.parse import unquote, unquote_plus
 
 HIDDEN = "***"
 _LEAST = 4  # a shorter secret would hide half of every sentence
@@ -26,6 +27,13 @@ class Secrets:
         if len(secret) >= _LEAST:
             with self._lock:
                 self._known.add(secret)
+
+    def are_in(self, url: str) -> bool:
+        """Whether an address holds one of them, in whatever way it is quoted."""
+        with self._lock:
+            known = tuple(self._known)
+        ways = (url, unquote(url), unquote_plus(url))
+        return any(secret in way for secret in known for way in ways)
 
     def hidden(self, text: str) -> str:
         """The text with every known secret replaced."""

@@ -46,7 +46,7 @@ class Office:
         for held in (*options.headers.values(), *options.query.values(), options.proxy):
             if isinstance(held, SecretStr):
                 self.secrets.add(held.get_secret_value())
-        self.client = Client(options, base=base, clock=clock)
+        self.client = Client(options, base=base, clock=clock, secrets=self.secrets)
         self.pace = Pace(options.budget, clock)
         self.backoff = Backoff(options.retries)
         self.circuit = Circuit(options.retries, clock, host=self.host)
