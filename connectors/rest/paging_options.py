@@ -24,9 +24,10 @@ class _Paging(OptionsModel):
     )
     stable: bool | None = Field(
         default=None,
-        description="Rows keep their place while the pages are read. Default: true for cursor, "
-        "link and next; false for page, offset and slice, which are read again until two reads "
-        "agree or the rows are as many as `total` says.",
+        description="Rows keep their place while the pages are read. Default: true for cursor; "
+        "false for page, offset and slice, and for link and next whose addresses only count on "
+        "(?page=2): these are read again until two reads agree or the rows are as many as `total` "
+        "says.",
     )
     end_status: tuple[int, ...] = Field(
         default=(), description="Statuses that mean: there is no such page ([404])."

@@ -16,9 +16,10 @@ from connectors.rest.listing import Listing
 from connectors.rest.office import Asking, Office
 from connectors.rest.options import RestStream
 from connectors.rest.paging import pager_of
+from connectors.rest.paging.followed import keeps_place
 from connectors.rest.paging.protocol import Page
 from connectors.rest.rows import TRAIL, Shape, missing, raise_if_missing
-from connectors.rest.settling import settled
+from connectors.rest.settling import miscounted, settled
 
 
 class RestRead:
@@ -57,6 +58,7 @@ class RestRead:
         self._drift = Drift()
         self._present: set[str] = set()
         self._is_settled = True
+        self._addresses: list[str] = []  # of the next pages, in the pass under way
         self.columns_found: dict[str, str] = {}
         self.seen: tuple[str, ...] = ()
         details = stream.details
@@ -109,14 +111,31 @@ class RestRead:
         """The rows of the list, not more at once than a batch may have."""
         most = self._request.batch_rows
         if self.listing.pager.is_stable or self._request.limit is not None:
-            for page in self._pages():
-                for start in range(0, page.count, most):
-                    yield page.rows.batch.slice(start, most)
+            yield from self._as_they_come(most)
             return
-        found = settled(self._pages, schema=self.listing.shape.schema, key=self._key())
-        self._is_settled = found.is_settled
+        found = settled(
+            self._pages, schema=self.listing.shape.schema, key=self._key(),
+            keeps_place=lambda: keeps_place(self._addresses),
+        )  # fmt: skip
+        self._is_settled = found.is_settled and not self._buries(is_short=found.is_short)
         self.summary.notes += found.notes
         yield from found.rows.combine_chunks().to_batches(max_chunksize=most)
+
+    def _as_they_come(self, most: int) -> Iterator[pa.RecordBatch]:
+        """The pages of a list whose rows keep their place, held against the number it states."""
+        rows, total = 0, None
+        for page in self._pages():
+            rows += page.count
+            total = total if page.hint.total is None else page.hint.total
+            for start in range(0, page.count, most):
+                yield page.rows.batch.slice(start, most)
+        if self._request.limit is None and total is not None and rows != total:
+            self.summary.notes.append(miscounted(total, rows))
+            self._is_settled = not self._buries(is_short=rows < total)
+
+    def _buries(self, *, is_short: bool) -> bool:
+        """Whether rows that a short list lacks would be taken for deleted: only a whole read's."""
+        return is_short and self._spec.cursor is None
 
     def _key(self) -> tuple[str, ...]:
         """The key, as far as the list has it."""
@@ -125,6 +144,7 @@ class RestRead:
         return key or self.listing.shape.columns
 
     def _pages(self) -> Iterator[Page]:
+        self._addresses = []
         for page in self.listing.pages(self._window):
             self._drift.saw(page)
             self._present |= page.rows.present
@@ -133,6 +153,8 @@ class RestRead:
                 self.seen = (self.listing.pager.described(page),)
             for note in page.notes:
                 self._asking.note(note)
+            if page.hint.next is not None:
+                self._addresses.append(page.hint.next)
             yield page
 
     def _completed(self, batch: pa.RecordBatch) -> pa.RecordBatch:

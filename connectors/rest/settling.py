@@ -1,9 +1,10 @@
 """A window whose rows may move between pages, read until it can be believed.
 
 Offset paging over a list in which rows appear, vanish or change their place loses some rows and
-repeats others, without any error. A window is believed when it came in one page; when its rows, by
-key, are as many as the API's total said on every page; or when two reads in a row hold the same
-rows. Every version of a row that came is kept, in the order it came: the newest one wins later.
+repeats others, without any error. A window is believed when its rows, by key, are as many as the
+API's total said on every page; where it states none, when it came in one page or its pages keep
+their place; or when two reads in a row hold the same rows. Every version of a row that came is
+kept, in the order it came: the newest one wins later.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ class Settled:
     Attributes:
         rows: Every distinct row that came, in the order of its last appearance.
         is_settled: They can be believed; else rows may be missing.
+        is_short: Two reads agreed on fewer rows than the API says there are.
         notes: What was seen, for the receipt.
     """
 
     rows: pa.Table
     is_settled: bool
+    is_short: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -47,7 +50,11 @@ class _Pass:
 
 
 def settled(
-    read: Callable[[], Iterator[Page]], *, schema: pa.Schema, key: Sequence[str]
+    read: Callable[[], Iterator[Page]],
+    *,
+    schema: pa.Schema,
+    key: Sequence[str],
+    keeps_place: Callable[[], bool] = lambda: False,
 ) -> Settled:
     """Reads a window until it can be believed, at most `MOST_PASSES` times.
 
@@ -55,6 +62,7 @@ def settled(
         read: Reads the window once.
         schema: Schema of the pages' batches.
         key: The columns that identify a row.
+        keeps_place: Whether the pages that were read are told apart so that no row moves.
 
     Raises:
         ContractError: A page repeats another in the last read too.
@@ -75,12 +83,15 @@ def settled(
         if len(this.totals) > 1:
             ways = " -> ".join(map(str, this.totals))
             notes[f"the total moved while the pages were read ({ways})"] = None
-        is_whole = this.pages <= 1 or this.is_counted(seen, key)
+        is_whole = this.is_counted(seen, key)
+        if not this.totals:
+            is_whole = this.pages <= 1 or keeps_place()
         is_agreed = before is not None and _agree(before.rows, this.rows)
         if is_whole or is_agreed:
             if number > 1:
                 notes[f"rows moved between pages: read {number} times until it agreed"] = None
-            return Settled(rows=_arrow(seen, schema), is_settled=True, notes=list(notes))
+            done = Settled(rows=_arrow(seen, schema), is_settled=True, notes=list(notes))
+            return done if is_whole else _compared(done, this, keys=_keys(this.rows, key))
         before = this
     notes[
         f"rows moved between pages and {MOST_PASSES} reads didn't agree: what came has landed, and "
@@ -88,6 +99,23 @@ def settled(
     ] = None
     found = seen if seen is not None else pl.DataFrame(schema.empty_table())
     return Settled(rows=_arrow(found, schema), is_settled=False, notes=list(notes))
+
+
+def miscounted(total: int, came: int) -> str:
+    """The sentence for a list that isn't as long as it says."""
+    return (
+        f"the API says that there are {total} rows, and {came} came: does its total count "
+        "something else (then leave out `total:`)?"
+    )
+
+
+def _compared(found: Settled, last: _Pass, *, keys: int) -> Settled:
+    """What two reads agreed on, beside the total that the API states."""
+    if not last.totals or keys == last.totals[-1]:
+        return found
+    found.is_short = keys < last.totals[-1]
+    found.notes.append(miscounted(last.totals[-1], keys))
+    return found
 
 
 def _once(read: Callable[[], Iterator[Page]], schema: pa.Schema) -> _Pass:

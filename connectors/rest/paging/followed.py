@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from itertools import pairwise
 from urllib.parse import urljoin, urlsplit
 
 from connectors.rest.client import linked
@@ -12,6 +15,8 @@ from connectors.rest.paging.protocol import Ask, Hint, Page, Parameters
 from connectors.rest.paging_options import CursorPaging, LinkPaging, NextPaging
 from connectors.rest.request import Answer
 from schemas.errors import ContractError
+
+_DIGITS = re.compile("[0-9]+")
 
 
 class Followed:
@@ -25,7 +30,8 @@ class Followed:
     def __init__(self, options: CursorPaging | LinkPaging | NextPaging, *, url: str) -> None:
         self._options = options
         self._home = urlsplit(url)
-        self.is_stable = options.stable is not False
+        is_cursor = isinstance(options, CursorPaging)
+        self.is_stable = is_cursor if options.stable is None else options.stable
         self.max_pages = options.max_pages
         self.end_status = options.end_status
 
@@ -111,6 +117,15 @@ class Followed:
             )
             raise ContractError(message)
         return parts._replace(scheme=self._home.scheme, netloc=self._home.netloc).geturl()
+
+
+def keeps_place(addresses: Sequence[str]) -> bool:
+    """Whether next pages are told apart by more than counting on, as by a keyset's cursor.
+
+    Many a `next` is ?page=2 or ?offset=100, and its rows move like those of a numbered page. Of a
+    single address nothing can be seen.
+    """
+    return any(_DIGITS.sub("", one) != _DIGITS.sub("", two) for one, two in pairwise(addresses))
 
 
 class Whole:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.rest.decoding import Decoded
 from connectors.rest.errors import RepeatedPageError
+from connectors.rest.paging.followed import keeps_place
 from connectors.rest.paging.protocol import Ask, Hint, Page
 from connectors.rest.rows import Shape
 from connectors.rest.settling import MOST_PASSES, settled
@@ -130,3 +131,61 @@ def test_a_value_that_was_changed_back_comes_last() -> None:
         zip(found.rows.column("id").to_pylist(), found.rows.column("v").to_pylist(), strict=True)
     )
     assert (came, found.is_settled) == ([("a", "2"), ("a", "1"), ("b", "1")], True)
+
+
+def told(parts: list[list[str]], total: int | None) -> Iterator[Page]:
+    for number, ids in enumerate(parts, 1):
+        part: list[Any] = [{"id": one, "v": "1"} for one in ids]
+        rows = SHAPE.rows(part, Decoded(value=part))
+        yield Page(ask=Ask(number=number), rows=rows, hint=Hint(total=total))
+
+
+def test_a_list_that_stays_shorter_than_its_total_is_short_and_says_so() -> None:
+    found = settled(lambda: told([["a", "b"], ["c"]], 4), schema=SHAPE.schema, key=("id",))
+    assert (found.is_settled, found.is_short) == (True, True)
+    assert "there are 4 rows, and 3 came" in found.notes[-1]
+    longer = settled(lambda: told([["a", "b"], ["c"]], 2), schema=SHAPE.schema, key=("id",))
+    assert (longer.is_settled, longer.is_short) == (True, False)
+
+
+def test_a_row_that_left_between_two_reads_is_no_miscount() -> None:
+    passes = iter([([["x", "a"], ["b"]], 4), ([["a"], ["b"]], 2), ([["a"], ["b"]], 2)])
+    found = settled(lambda: told(*next(passes)), schema=SHAPE.schema, key=("id",))
+    assert (found.is_settled, found.is_short, found.rows.num_rows) == (True, False, 3)
+    assert not [note for note in found.notes if "there are" in note]
+
+
+def test_one_page_is_believed_only_if_it_holds_what_it_says() -> None:
+    passes = iter([(["a"], 2), (["a", "b"], 2)])
+    reads = []
+
+    def read() -> Iterator[Page]:
+        ids, total = next(passes)
+        reads.append(ids)
+        return told([ids], total)
+
+    found = settled(read, schema=SHAPE.schema, key=("id",))
+    assert (len(reads), found.rows.num_rows, found.is_short) == (2, 2, False)
+
+
+def test_pages_that_keep_their_place_are_read_once() -> None:
+    reads = []
+
+    def read() -> Iterator[Page]:
+        reads.append(1)
+        return told([["a"], ["b"], ["c"]], None)
+
+    for holds, times in ((True, 1), (False, 2)):
+        reads.clear()
+        key = ("id",)
+        settled(read, schema=SHAPE.schema, key=key, keeps_place=lambda holds=holds: holds)
+        assert len(reads) == times
+
+
+def test_addresses_that_only_count_on_keep_no_place() -> None:
+    base = "https://office/list?size=10&"
+    assert not keeps_place([])
+    assert not keeps_place([f"{base}cursor=eyJpZCI6MTB9"])
+    assert not keeps_place([f"{base}page={n}" for n in range(2, 12)])
+    assert not keeps_place([f"{base}offset={n}" for n in range(10, 200, 10)])
+    assert keeps_place([f"{base}cursor=eyJpZCI6MTB9", f"{base}cursor=eyJpZCI6MjB9"])
