@@ -221,7 +221,10 @@ class _Reading:
             return None, None
         high = self._connector.high(self._spec)
         low = None if self._options.full else state.next_low(cursor.window)
-        return cursor.start if low is None else low, high
+        start = cursor.start
+        # The late window doesn't lead back behind the first row that there is.
+        is_before = start is not None and isinstance(low, datetime) and low < start
+        return start if low is None or is_before else low, high
 
     def _lower_bound(self, schema: pa.Schema) -> tuple[str, CursorValue] | None:
         """Where the landed rows begin that the read may repeat; None: anywhere.
