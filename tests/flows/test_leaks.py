@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.leaks import Heard
 from warehouse.delta import Table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,17 +58,6 @@ streams:
 """
 
 
-@dataclass
-class Heard:
-    """Everything that went past the door, by the place it was found in."""
-
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def found(self, word: str) -> list[str]:
-        """The places that hold a word."""
-        return [place for place, text in self.texts.items() if word in text]
-
-
 @dataclass(frozen=True)
 class House:
     """An office with planted values, and a database that can't be reached."""
@@ -91,20 +81,6 @@ class House:
         )  # fmt: skip
         heard.texts[" ".join(words)] = done.stdout + done.stderr
         return done.returncode
-
-    def read_parquet(self, heard: Heard, prefix: str) -> None:
-        """Every cell of every table below a prefix, decoded."""
-        for log in sorted((self.root / "warehouse" / prefix).rglob("_delta_log")):
-            table = Table.open(str(log.parent))
-            assert table is not None
-            rows = table.scan().collect()
-            place = f"parquet {log.parent.relative_to(self.root)}"
-            heard.texts[place] = "\n".join(map(str, rows.rows()))
-
-    def read_logs(self, heard: Heard, prefix: str) -> None:
-        """Every commit of every table below a prefix: actions, statistics, metadata."""
-        for commit in sorted((self.root / "warehouse" / prefix).rglob("_delta_log/*.json")):
-            heard.texts[f"commit {commit.relative_to(self.root)}"] = commit.read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -143,15 +119,15 @@ def heard(house: House) -> Heard:
 
 def test_the_search_finds_what_is_there(house: House, heard: Heard) -> None:
     restricted = Heard()
-    house.read_parquet(restricted, "restricted")
-    house.read_logs(restricted, "restricted")
+    restricted.read_parquet(house.root, "restricted")
+    restricted.read_logs(house.root, "restricted")
     for person in (ACCEPTED, REJECTED, BROKEN, CAST, BACKWARDS):
         assert "parquet warehouse/restricted/landing/xa-thu/ho_so" in restricted.found(person)
     assert any(place.startswith("commit") for place in restricted.found(ACCEPTED))
     assert "sql SELECT * FROM dossier" in heard.found("HS-1")
     assert "quarantine show" in heard.found("HS-2")
     core = Heard()
-    house.read_parquet(core, "analysts")
+    core.read_parquet(house.root, "analysts")
     assert core.found("HS-1") == ["parquet warehouse/analysts/core/dossier"]
 
 
@@ -167,8 +143,8 @@ def test_no_command_tells_a_secret_or_a_person(heard: Heard, secret: str) -> Non
 def test_analysts_see_no_secret_and_no_person(house: House, heard: Heard, secret: str) -> None:
     assert heard.texts
     seen = Heard()
-    house.read_parquet(seen, "analysts")
-    house.read_logs(seen, "analysts")
+    seen.read_parquet(house.root, "analysts")
+    seen.read_logs(house.root, "analysts")
     assert len(seen.texts) > 4
     assert seen.found(secret) == []
 
@@ -177,11 +153,9 @@ def test_analysts_see_no_secret_and_no_person(house: House, heard: Heard, secret
 def test_no_secret_is_stored_anywhere(house: House, heard: Heard, secret: str) -> None:
     assert heard.texts
     kept = Heard()
-    house.read_parquet(kept, "restricted")
-    house.read_logs(kept, "")
-    for path in house.root.rglob("*"):
-        if path.is_file():
-            kept.texts[f"bytes {path.name}"] = path.read_bytes().decode("latin-1")
+    kept.read_parquet(house.root, "restricted")
+    kept.read_logs(house.root, "")
+    kept.read_bytes(house.root)
     assert kept.found(secret) == []
 
 

@@ -16,6 +16,9 @@ import yaml
 
 from tests.flows.cli_office import BROKEN_YAML, PERSON, YAML, Office, open_office
 from tests.flows.prefect_server import POOL, ROOT, PrefectServer, running_server
+from tests.support.connected import SECRETS, connected
+from tests.support.hostile_office.faults import ServerErrors, every
+from tests.support.leaks import forms
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 
@@ -286,3 +289,37 @@ def test_the_server_learns_no_secret_and_no_person(server: PrefectServer, office
     assert b"xa-vang" in kept  # and so is the run that knew the secret
     for secret in (PASSWORD, PERSON, "040099054321"):
         assert secret.encode() not in kept
+
+
+def test_the_server_learns_no_secret_of_an_api(
+    server: PrefectServer, office: Office, tmp_path: Path
+) -> None:
+    with (
+        connected(tmp_path / "key", rows=3, auth="key_query") as echoing,
+        connected(tmp_path / "token", rows=3, auth="password") as handing,
+    ):
+        for one, auth in ((echoing, "key_query"), (handing, "password")):
+            one.nights.root.mkdir()
+            one.connect(auth=auth, source=f"so-{one.nights.root.name}", retries={"attempts": 1})
+            for path in (one.nights.root / "sources").iterdir():
+                office.add_source(path.stem, path.read_text("utf-8"))
+        echoing.office.faults = (ServerErrors(every(1)),)
+        code = (
+            "from flows.nightly import nightly\n"
+            f"nightly(warehouse={office.warehouse!r}, sources_dir={str(office.sources)!r},"
+            " retry_seconds=0, return_state=True)\n"
+        )
+        done = server.script(code, **SECRETS)
+        assert done.returncode == 0, done.stderr
+        assert echoing.office.faults[0].struck > 0
+        handed = getattr(handing.office.auth, "handed", [])
+        heard = str([ask.query for ask in echoing.office.asks])
+    kept = server.everything()
+    assert b"so-key" in kept  # the run that knew the secrets is found
+    assert b"500" in kept
+    assert SECRETS["OFFICE_KEY"] in heard  # and the office did hear what it said back
+    assert handed
+    people = [dossier.applicant for dossier in handing.truth.rows()]
+    names = ("OFFICE_KEY", "OFFICE_PASSWORD", "OFFICE_CLIENT_SECRET")
+    for secret in (*(SECRETS[name] for name in names), *handed, *people):
+        assert [form for form in forms(secret) if form.encode() in kept] == []
