@@ -249,14 +249,15 @@ class ConnectorType:
         name: What `connector: {type: ...}` says.
         options_model: The keys beside `type`, at the source.
         stream_model: The connector's own keys of a stream.
-        module: Package with `connect(options, *, timezone, base) -> Connector`, and a module
-            `survey` with `survey(options, *, timezone, base, only)`.
+        module: Module with `connect(options, *, timezone, base) -> Connector`.
+        surveyor: Module with `survey(options, *, timezone, base, only)`.
     """
 
     name: str
     options_model: type[OptionsModel]
     stream_model: type[OptionsModel]
     module: str
+    surveyor: str
 
     def connect(
         self, options: BaseModel, *, timezone: str | None = None, base: Path | None = None
@@ -268,19 +269,25 @@ class ConnectorType:
 
 CONNECTORS: dict[str, ConnectorType] = {
     "sql": ConnectorType(
-        name="sql", options_model=SqlOptions, stream_model=SqlStream, module="connectors.sql"
+        name="sql",
+        options_model=SqlOptions,
+        stream_model=SqlStream,
+        module="connectors.sql",
+        surveyor="connectors.sql.survey",
     ),
     "files": ConnectorType(
         name="files",
         options_model=FilesOptions,
         stream_model=FilesStream,
         module="connectors.files",
+        surveyor="connectors.files.survey",
     ),
     "rest": ConnectorType(
         name="rest",
         options_model=RestOptions,
         stream_model=RestStream,
         module="connectors.rest.connector",
+        surveyor="connectors.rest.survey",
     ),
 }
 
@@ -342,6 +349,6 @@ def survey(
         ConfigError: As for `connect`.
         SourceError: The source could not be reached, or refused.
     """
-    module = importlib.import_module(f"{connector_type(name).module}.survey")
+    module = importlib.import_module(connector_type(name).surveyor)
     found: tuple[Candidate, ...] = module.survey(options, timezone=timezone, base=base, only=only)
     return found

@@ -56,13 +56,19 @@ class RestConnector:
         self._office: Office = shared(options, base=base, clock=clock, holder=self)
         self._clock_note: str | None = None
 
+    @property
+    def office(self) -> Office:
+        """The source: who asks, and how much it bears."""
+        return self._office
+
     def check(self, spec: StreamSpec, *, sample_rows: int = SAMPLE_ROWS) -> Found:
         """See `Connector.check`. Asks for no more pages than the sample needs."""
         high = self.high(spec)
         low = None
         if spec.cursor is not None and isinstance(high, datetime):
             low = high - (spec.cursor.chunk or _LOOK_BACK)
-        request = ReadRequest(low=low, high=high, limit=sample_rows)
+        # Without columns the names are wanted alone, and pages can't be told apart.
+        request = ReadRequest(low=low, high=high, limit=sample_rows if spec.columns else 1)
         with self.read(spec, request) as read:
             sample = pa.Table.from_batches(list(read.batches()), schema=read.schema)
             return Found(

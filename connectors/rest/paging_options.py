@@ -68,6 +68,11 @@ class OffsetPaging(_Flags):
     parameter: Text = Field(default="offset", description="Parameter with the rows to skip.")
     first: int = Field(default=0, ge=0, description="Offset of the first row.")
     size_parameter: Text | None = Field(default="limit", description="Parameter with the size.")
+    end_parameter: Text | None = Field(
+        default=None,
+        description="Parameter with the offset behind the page's last row, in place of the size "
+        "(OpenCPS: end).",
+    )
     size: int | None = Field(default=1000, ge=1, le=1_000_000, description="Rows of one page.")
 
 

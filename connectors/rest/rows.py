@@ -7,7 +7,7 @@ Text is text, a number its own digits, an object or a list JSON text, null no va
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ from schemas.names import nearest
 
 BROKEN_RECORD = "broken_record"
 _RAW_LETTERS = 2048
+_MOST_KEYS = 500  # paths that are told of; objects may be keyed by what is data
+_DEEPEST = 4
 TRAIL = (
     pa.field("_unreadable", pa.string()),
     pa.field("_raw", pa.string()),
@@ -130,15 +132,27 @@ def raise_if_missing(absent: Sequence[str], *, where: str, keys: Mapping[str, st
 
 
 def keys_of(elements: Sequence[Any], mark: str) -> dict[str, str]:
-    """Every key of the objects in a list, with the JSON type of its first value that isn't null."""
+    """Every path of the objects in a list, with the JSON type of its first value that isn't null.
+
+    Objects inside of objects are taken apart (`agency.code`); lists aren't.
+    """
     found: dict[str, str] = {}
     for element in elements:
-        if isinstance(element, dict):
-            for key, value in element.items():
-                if value is not None or key not in found:
-                    found.setdefault(key, "null")
-                    found[key] = _kind(value, mark) if found[key] == "null" else found[key]
-    return found
+        for path, value in _leaves(element, "", 0):
+            if len(found) < _MOST_KEYS or path in found:
+                kind = found.setdefault(path, "null")
+                found[path] = _kind(value, mark) if kind == "null" else kind
+    outer = {path.rpartition(".")[0] for path in found}
+    return {path: kind for path, kind in found.items() if kind != "null" or path not in outer}
+
+
+def _leaves(value: Any, at: str, depth: int) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """The paths of an object that lead to something else than an object."""
+    if isinstance(value, dict) and value and depth < _DEEPEST:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{at}.{key}" if at else key, depth + 1)
+    elif at:
+        yield at, value
 
 
 def _kind(value: object, mark: str) -> str:

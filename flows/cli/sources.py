@@ -103,6 +103,10 @@ def show_sources(lines: Sequence[SourceLine]) -> None:
 @click.option(
     "--only", metavar="PATTERN", help="Only tables, views or files of this pattern (v_ho_so*)."
 )
+@click.option(
+    "--token", metavar="TOKEN", help="Bearer token of an API; better '${VARIABLE}' that holds it."
+)
+@click.option("--header", metavar="'NAME: VALUE'", help="Key of an API in a header, likewise.")
 @click.option("--force", is_flag=True, help="Write over a YAML that is there.")
 @json_option
 @pass_settings
@@ -118,14 +122,17 @@ def new(  # noqa: PLR0913 - click calls it, by name
     currency: str | None,
     vendor: str | None,
     only: str | None,
+    token: str | None,
+    header: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
     r"""Look at a system, write its first YAML and check it.
 
-    URL_OR_PATH is a database URL, a file, a folder of files, or a pattern of files. A database URL
-    is never written down: the YAML refers to a variable, which this command names. Write
-    '${VARIABLE}' where the URL is in a variable already, so that no shell remembers a password.
+    URL_OR_PATH is a database URL, a file, a folder of files, a pattern of files, or the URL of a
+    list of a web API with the parameters that gave an answer. A database URL and a token are never
+    written down: the YAML refers to a variable, which this command names. Write '${VARIABLE}' where
+    it is in a variable already, so that no shell remembers a password.
 
     Streams, keys and columns are proposed by name and by a sample; every guess is marked as one,
     with what speaks for it. What looks personal or like free text isn't mapped.
@@ -140,6 +147,7 @@ def new(  # noqa: PLR0913 - click calls it, by name
     facts = Facts(
         source=name, label=label, agency=agency, level=level, timezone=timezone or DEFAULT_ZONE,
         currency=currency, vendor=vendor, is_zone_stated=timezone is not None,
+        token=token, header=header,
     )  # fmt: skip
     with progress.busy("looking", quiet=settings.quiet) as going_on:
         made = new_source(

@@ -10,9 +10,10 @@ from pathlib import Path
 from flows.catalog import load_catalog
 from flows.checking import check_source
 from flows.context import Context
+from flows.newsource.api import api_target, is_api
 from flows.newsource.document import Facts, document
 from flows.newsource.survey import Looked, Survey, folder_of, stream_name, survey
-from flows.newsource.target import target_of
+from flows.newsource.target import Target, target_of
 from flows.placing import placed
 from flows.receipts import StreamCheck
 from schemas.errors import ConfigError
@@ -77,7 +78,8 @@ def new_source(
 
     Args:
         facts: What is known of the office.
-        place: Database URL, `${VARIABLE}`, file, folder, pattern or URL of a place of files.
+        place: Database URL, `${VARIABLE}`, file, folder, pattern, URL of a place of files, or of a
+            web API.
         sources: The sources folder; made where it isn't there.
         only: Pattern that tables or files have to match.
         force: Write over a YAML that is there.
@@ -91,7 +93,7 @@ def new_source(
     path = sources / f"{facts.source}.yaml"
     _demand_free(facts.source, path, sources, force=force)
     folder = folder_of(sources)
-    target = target_of(place, source=facts.source, folder=folder, env=env)
+    target = _target(place, facts, folder, env=env)
     found = None
     if facts.vendor is None:
         found = survey(target, timezone=facts.timezone, base=folder, only=only, told_of=told_of)
@@ -115,6 +117,16 @@ def new_source(
         vendor=facts.vendor,
         text=text,
     )
+
+
+def _target(place: str, facts: Facts, folder: Path, *, env: Mapping[str, str]) -> Target:
+    if is_api(place):
+        return api_target(
+            place, source=facts.source, token=facts.token, header=facts.header, env=env
+        )
+    if facts.token is not None or facts.header is not None:
+        raise ConfigError("--token and --header say who asks an API: its URL begins with https://")
+    return target_of(place, source=facts.source, folder=folder, env=env)
 
 
 def _demand_free(name: str, path: Path, sources: Path, *, force: bool) -> None:

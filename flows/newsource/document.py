@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flows.newsource.columns import column_lines, null_line
-from flows.newsource.scalars import bracketed, comment, flow_map, listed, scalar, shown
+from flows.newsource.scalars import (
+    bracketed,
+    comment,
+    flow_map,
+    listed,
+    scalar,
+    shown,
+    value_of,
+)
 from flows.newsource.survey import Looked, Survey, stream_name
 from flows.newsource.target import Target
 from schemas.proposing.streams import Guess, IntoProposal, StreamProposal
@@ -28,6 +36,8 @@ class Facts:
         currency: Currency of its amounts.
         vendor: Vendor file that it extends.
         is_zone_stated: The zone was said, and isn't the default.
+        token: Bearer token of an API, or `${VARIABLE}` that holds one.
+        header: `NAME: VALUE` of an API's key, likewise.
     """
 
     source: str
@@ -38,6 +48,8 @@ class Facts:
     currency: str | None = None
     vendor: str | None = None
     is_zone_stated: bool = False
+    token: str | None = field(default=None, repr=False)
+    header: str | None = field(default=None, repr=False)
 
 
 def document(facts: Facts, target: Target, survey: Survey | None) -> str:
@@ -83,7 +95,7 @@ def _connector(target: Target) -> Iterator[str]:
     yield "connector:"
     yield f"  type: {target.type}"
     for key, value in target.written.items():
-        yield f"  {key}: {scalar(value)}"
+        yield f"  {key}: {value_of(value)}"
 
 
 def _streams(survey: Survey, facts: Facts) -> Iterator[str]:
@@ -125,7 +137,7 @@ def _reading(one: Looked, proposal: StreamProposal) -> Iterator[str]:
     for note in found.notes[:3]:
         yield f"# {comment(note)}"
     for key, value in found.options.items():
-        yield f"{key}: {scalar(str(value))}"
+        yield f"{key}: {value_of(value)}"
     if one.header_line is not None:
         names = [c.source for into in proposal.into for c in into.entity.columns]
         sure = bracketed(dict.fromkeys([*proposal.key.columns, *names[:2]]))
@@ -134,7 +146,7 @@ def _reading(one: Looked, proposal: StreamProposal) -> Iterator[str]:
         why = (
             "new files bring new rows, and none is ever gone"
             if found.mode == "increment"
-            else "what is missing from the files is gone"
+            else f"what is missing from the {found.kind} is gone"
         )
         yield f"mode: {found.mode} # guess: {why}"
 
@@ -211,7 +223,7 @@ def _unfitting(one: Looked) -> Iterator[str]:
     reason = one.trouble or "it looks like none of our tables (`lienthong schema` lists them)"
     yield f"{shown(found.name)}: {comment(reason)}"
     for key, value in found.options.items():
-        yield f"  {key}: {comment(scalar(str(value)))}"
+        yield f"  {key}: {comment(value_of(value))}"
     if one.columns:
         typed = [f"{shown(name)} ({comment(kind)})" for name, kind in one.columns.items()]
         more = f", and {len(typed) - _MOST_LISTED} more" if len(typed) > _MOST_LISTED else ""

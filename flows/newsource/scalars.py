@@ -39,6 +39,21 @@ def flow_map(items: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{scalar(key)}: {value}" for key, value in items.items()) + "}"
 
 
+def value_of(value: object) -> str:
+    """An option on one line: texts as `scalar`, lists and mappings in brackets."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case dict():
+            return flow_map({str(key): value_of(inner) for key, inner in value.items()})
+        case list() | tuple():
+            return f"[{', '.join(map(value_of, value))}]"
+        case _:
+            return scalar(str(value))
+
+
 def comment(text: str) -> str:
     """A text without what would end a comment, or move a cursor."""
     return safe(text).strip()

@@ -28,6 +28,7 @@ from schemas.proposing.streams import StreamProposal, propose_stream
 MOST_TABLES = 40
 """Tables that are looked into; of more, those whose names say the most come first."""
 
+_MOST_ROWS = {"rest": 500}  # every page is a request to somebody else's server
 _LIKE_A_VALUE = re.compile(r"^\s*(?:[0-9][0-9./:,-]{4,}|.*@.*\..*|.{120,})\s*$", re.DOTALL)
 
 
@@ -93,7 +94,8 @@ def survey(
     found = registry.survey(target.type, options, timezone=timezone, base=base, only=pattern)
     if not found:
         wanted = f" like {pattern}" if pattern else ""
-        kind = "tables or views that this user may read" if target.type == "sql" else "files"
+        kinds = {"sql": "tables or views that this user may read", "rest": "lists"}
+        kind = kinds.get(target.type, "files")
         raise ConfigError(f"there are no {kind}{wanted} in {target.shown}")
     ordered = sorted(found, key=_promise, reverse=True)
     looked = []
@@ -136,7 +138,7 @@ def _sampled(connector: Connector, one: Candidate, kind: str, timezone: str) -> 
     names = tuple(name for name in columns if name not in skipped)
     if not names:
         return Looked(candidate=one, columns=columns, skipped=skipped, trouble="it has no columns")
-    rows, first_line = _rows(connector, _spec(one, kind, names))
+    rows, first_line = _rows(connector, _spec(one, kind, names), _MOST_ROWS.get(kind, SAMPLE_ROWS))
     profiles = tuple(_profiles(rows, columns, timezone))
     seen = Seen(name=one.name, profiles=profiles, keys=_keys(one, names))
     return Looked(
@@ -183,9 +185,9 @@ def _skipped(columns: Mapping[str, str]) -> dict[str, str]:
     return dict.fromkeys(twice, "another column has the same name but for case and space")
 
 
-def _rows(connector: Connector, spec: StreamSpec) -> tuple[pl.DataFrame, int | None]:
+def _rows(connector: Connector, spec: StreamSpec, most: int) -> tuple[pl.DataFrame, int | None]:
     """A sample of the readable rows, and the line of the first of them."""
-    with connector.read(spec, ReadRequest(limit=SAMPLE_ROWS, batch_rows=SAMPLE_ROWS)) as read:
+    with connector.read(spec, ReadRequest(limit=most, batch_rows=most)) as read:
         batches = list(read.batches())
         table = pa.Table.from_batches(batches, schema=read.schema)
     frame = pl.DataFrame(table) if table.num_columns else pl.DataFrame()

@@ -31,15 +31,17 @@ class Target:
         resolved: The same with the references' values; never shown.
         only: Pattern of the files that are meant, or None for all.
         variable: Environment variable that has to be set before the source is reached.
+        value: What the variable has to hold.
         is_set: The variable is set already, to what was used now.
         shown: What was looked at, for a person; no secret in it.
     """
 
     type: str
-    written: Mapping[str, str]
-    resolved: Mapping[str, str] = field(repr=False)
+    written: Mapping[str, object]
+    resolved: Mapping[str, object] = field(repr=False)
     only: str | None = None
     variable: str | None = None
+    value: str = field(default="", repr=False)
     is_set: bool = True
     shown: str = ""
 
@@ -47,7 +49,7 @@ class Target:
         """The environment in which the new source can be reached now."""
         if self.variable is None or self.is_set:
             return dict(env)
-        return {**env, self.variable: self.resolved["url"]}
+        return {**env, self.variable: self.value}
 
 
 def target_of(
@@ -90,7 +92,7 @@ def masked(url: str) -> str:
 
 def _of_variable(name: str, *, env: Mapping[str, str]) -> Target:
     if name not in env:
-        raise _unset(name)
+        raise unset(name)
     value = env[name]
     if value.partition("://")[0].casefold().partition("+")[0] not in _SQL_SCHEMES:
         raise ConfigError(
@@ -98,7 +100,7 @@ def _of_variable(name: str, *, env: Mapping[str, str]) -> Target:
         )
     return Target(
         type="sql", written={"url": f"${{{name}}}"}, resolved={"url": value}, variable=name,
-        shown=masked(value),
+        value=value, shown=masked(value),
     )  # fmt: skip
 
 
@@ -106,21 +108,27 @@ def _of_database(url: str, *, source: str, env: Mapping[str, str]) -> Target:
     """A URL is written as a reference, unless its password is one already."""
     names = _ANY_REFERENCE.findall(url)
     if absent := [name for name in names if name not in env]:
-        raise _unset(absent[0])
+        raise unset(absent[0])
     filled = _ANY_REFERENCE.sub(lambda found: quote(env[found[1]], safe=""), url)
     if names and not is_written_out(url, is_url=True):
         return Target(
             type="sql", written={"url": url}, resolved={"url": filled}, shown=masked(filled)
         )
-    variable = re.sub(r"[^A-Z0-9]", "_", source.upper()) + "_URL"
-    variable = f"OFFICE_{variable}" if variable[0].isdigit() else variable
+    variable = variable_of(source, "URL")
     return Target(
         type="sql", written={"url": f"${{{variable}}}"}, resolved={"url": filled},
-        variable=variable, is_set=env.get(variable) == filled, shown=masked(filled),
+        variable=variable, value=filled, is_set=env.get(variable) == filled, shown=masked(filled),
     )  # fmt: skip
 
 
-def _unset(name: str) -> ConfigError:
+def variable_of(source: str, what: str) -> str:
+    """The environment variable that is proposed for a secret of a source: SO_TU_PHAP_URL."""
+    variable = re.sub(r"[^A-Z0-9]", "_", source.upper()) + f"_{what}"
+    return f"OFFICE_{variable}" if variable[0].isdigit() else variable
+
+
+def unset(name: str) -> ConfigError:
+    """What is said where a variable isn't there."""
     return ConfigError(f"there is no environment variable {name}: export {name}=... first")
 
 

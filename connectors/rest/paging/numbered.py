@@ -105,7 +105,9 @@ class Numbered:
     def _ask(self, number: int, place: int) -> Ask:
         options = self._options
         parameters: Parameters = ((options.parameter, place),)
-        if options.size_parameter is not None and options.size is not None:
+        if isinstance(options, OffsetPaging) and options.end_parameter is not None:
+            parameters += ((options.end_parameter, place + (options.size or 0)),)
+        elif options.size_parameter is not None and options.size is not None:
             parameters += ((options.size_parameter, options.size),)
         return Ask(number=number, parameters=parameters)
 
