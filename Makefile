@@ -10,9 +10,11 @@ VENV := .venv
 ifdef PYTHON
 PY := $(PYTHON)
 READY :=
+BENCH_READY :=
 else
 PY := $(VENV)/bin/python
 READY := $(VENV)/.installed
+BENCH_READY := $(VENV)/.bench
 endif
 
 PYTEST_ARGS ?= -n auto --dist loadgroup
@@ -21,7 +23,7 @@ PYTEST_ARGS ?= -n auto --dist loadgroup
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test lint format docs real-data constraints clean
+.PHONY: help demo test lint format docs real-data bench constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -33,6 +35,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		{ echo "Python 3.11 or newer is needed: make BASE_PYTHON=python3.12 ..." >&2; exit 2; }
 	$(BASE_PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@touch $@
 
 demo: $(READY) ## Two generated offices, from PostgreSQL and CSV into a warehouse at data/demo
@@ -55,6 +61,9 @@ docs: $(READY) ## Write the generated pages of docs/ again
 real-data: $(READY) ## Sync the real records of ../shared/data; write docs/real-data.md, sources-new.md
 	$(PY) -m tests.real.report
 	$(PY) -m tests.real.proposed.page
+
+bench: $(BENCH_READY) ## Measure beside limits and peers (BENCH=rest: one group); write benchmarks/latest.json
+	$(PY) -m benchmarks $(BENCH)
 
 constraints: ## Resolve everything anew, unpinned, and write constraints.txt
 	scripts/freeze-constraints.sh $(BASE_PYTHON)

@@ -9,7 +9,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 "$python" -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet -e '.[test]'
+"$folder/venv/bin/python" -m pip install --quiet -e '.[test,bench]'
 "$folder/venv/bin/python" -c 'import prefect' # bounds that let Prefect go are caught here
 {
   echo "# One complete set that the tests ran with. Written by scripts/freeze-constraints.sh."
