@@ -41,7 +41,8 @@ def row_hashes(rows: pa.Table, columns: Sequence[str]) -> pa.Array:
     Returns:
         A string array as long as `rows`.
     """
-    names = sorted(columns)
+    # A null isn't there, so a column of nulls alone needn't be looked at.
+    names = sorted(n for n in columns if rows.column(n).null_count < rows.num_rows)
     if not names:
         return pa.array([_EMPTY_HASH] * rows.num_rows, pa.string())
     parts, arrays = [], []

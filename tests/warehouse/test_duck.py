@@ -27,7 +27,12 @@ def synced(root: Path) -> Context:
 def test_an_analyst_sees_the_entities_and_nothing_of_ours(tmp_path: Path) -> None:
     context = synced(tmp_path)
     tables = query(context.warehouse.uri, "SELECT table_name FROM information_schema.tables")
-    assert set(tables.column(0).to_pylist()) == {*ENTITIES, "quarantine_summary", "freshness"}
+    assert set(tables.column(0).to_pylist()) == {
+        *ENTITIES,
+        "quarantine_summary",
+        "freshness",
+        "release",
+    }
 
 
 def test_an_entity_without_rows_has_its_columns_in_their_types(tmp_path: Path) -> None:
