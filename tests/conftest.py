@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.mariadb import MariaServer, mariadb_server, missing_program
 from tests.support.postgres import Server, fresh_database
 from tests.support.postgres import postgres_server as start_server
+
+# How long an example takes says nothing on a machine that others use too.
+settings.register_profile("lienthong", deadline=None)
+settings.load_profile("lienthong")
 
 _OURS = (
     "LIENTHONG_WAREHOUSE",
