@@ -181,6 +181,7 @@ class Candidate:
         rows: The source's own estimate of its rows, where it has one.
         mode: What the stream has to say of it, where it has to.
         sample: Keys that stand in for those of `options` when a sample is read.
+        headers: The different headers that its files have, the newest file's first.
         notes: What speaks for the options, for a person.
     """
 
@@ -191,6 +192,7 @@ class Candidate:
     rows: int | None = None
     mode: Literal["snapshot", "increment"] | None = None
     sample: Mapping[str, object] = field(default_factory=dict)
+    headers: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
 
 

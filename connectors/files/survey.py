@@ -32,6 +32,10 @@ WHERE = "the files"
 MOST_SETS = 60
 """Sets of files that are looked into; a place with more needs a pattern."""
 
+MOST_HEADERS = 24
+"""Newest files of a set whose headers are compared: they drift from month to month."""
+
+_SAMPLED = 6  # files of a set that a sample is read from
 _TEXT_ENDINGS = (".csv", ".txt", ".tsv", ".tab")
 _XML_ENDINGS = (".xml", ".xes")
 _LOOKED_AT = 1 << 20  # bytes of a text, for its encoding
@@ -47,8 +51,13 @@ class _Set:
     pattern: str
     names: tuple[str, ...]
     options: dict[str, object]
-    columns: frozenset[str]
+    headers: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Of the newest file; empty where it can't be read."""
+        return frozenset(self.headers[0]) if self.headers else frozenset()
 
 
 def survey(
@@ -93,19 +102,28 @@ def _looked_at(
     notes: tuple[str, ...] = ()
     try:
         options, notes = _stated(store, newest, room=place.max_temp_bytes)
-        stream = FilesStream.model_validate({"files": _escaped(newest), **options})
-        spec = StreamSpec(name="files", columns=(), key=(), options=stream)
-        with connector.read(spec, ReadRequest(limit=1)) as read:  # its headers, not a row
-            columns = frozenset(name for reader in read.readers for name in reader.names)
-            said = tuple(reader.described() for reader in read.readers)
+        header, said = _header(connector, newest, options)
+        older = {_header(connector, name, options)[0] for name in names[-MOST_HEADERS:-1]}
+        headers = (header, *sorted(older - {header}))
     except (SourceError, ConfigError, ValidationError) as error:
         is_ours = not isinstance(error, ValidationError)
         reason = str(error) if is_ours else "its options can't be used"
-        columns, said = frozenset(), (f"can't be read: {reason}",)
+        headers, said = (), (f"can't be read: {reason}",)
     return _Set(
-        pattern=_pattern(names), names=names, options=options, columns=columns,
+        pattern=_pattern(names), names=names, options=options, headers=headers,
         notes=(*notes, *said),
     )  # fmt: skip
+
+
+def _header(
+    connector: FilesConnector, name: str, options: dict[str, object]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns of a file, in order, and what its readers say of it; no row is read."""
+    stream = FilesStream.model_validate({"files": _escaped(name), **options})
+    spec = StreamSpec(name="files", columns=(), key=(), options=stream)
+    with connector.read(spec, ReadRequest(limit=1)) as read:
+        columns = dict.fromkeys(name for reader in read.readers for name in reader.names)
+        return tuple(columns), tuple(reader.described() for reader in read.readers)
 
 
 def _pattern(names: Sequence[str]) -> str:
@@ -210,9 +228,17 @@ def _candidate(one: _Set, only: str | None) -> Candidate:
         kind="files",
         options={"files": pattern, **one.options},
         mode="increment" if is_series else "snapshot",
-        sample={"files": [_escaped(n) for n in dict.fromkeys((one.names[0], one.names[-1]))]},
+        sample={"files": [_escaped(name) for name in _spread(one.names)]},
+        headers=one.headers,
         notes=(*notes, *one.notes),
     )
+
+
+def _spread(names: Sequence[str]) -> list[str]:
+    """Some of the names, from the first to the last: habits change over the months."""
+    last = len(names) - 1
+    steps = min(last, _SAMPLED - 1)
+    return [names[round(step * last / steps)] for step in range(steps + 1)] if steps else [names[0]]
 
 
 def _escaped(name: str) -> str:

@@ -140,7 +140,8 @@ def _reading(one: Looked, proposal: StreamProposal) -> Iterator[str]:
         yield f"{key}: {value_of(value)}"
     if one.header_line is not None:
         names = [c.source for into in proposal.into for c in into.entity.columns]
-        sure = bracketed(dict.fromkeys([*proposal.key.columns, *names[:2]]))
+        steady = [n for n in dict.fromkeys([*proposal.key.columns, *names]) if one.is_steady(n)]
+        sure = bracketed(steady[:3])
         yield f"header_contains: {sure} # guess: the header is line {one.header_line}"
     if found.mode is not None:
         why = (

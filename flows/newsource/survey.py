@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +21,7 @@ from flows.newsource.target import Target
 from schemas.entities import ENTITIES
 from schemas.errors import ConfigError, SourceError
 from schemas.proposing.entities import Seen
-from schemas.proposing.naming import folded, is_known, match_table
+from schemas.proposing.naming import folded, is_known, match_table, mean_the_same
 from schemas.proposing.profiles import SAMPLE_ROWS, Profile, profile
 from schemas.proposing.streams import StreamProposal, propose_stream
 
@@ -53,6 +53,10 @@ class Looked:
     rows: int = 0
     header_line: int | None = None
     trouble: str | None = None
+
+    def is_steady(self, name: str) -> bool:
+        """Whether every file has the column under this name."""
+        return all(name in header for header in self.candidate.headers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,16 +126,47 @@ def _promise(candidate: Candidate) -> float:
     return max(scores, default=0.0)
 
 
-def _looked_into(connector: Connector, one: Candidate, kind: str, timezone: str) -> Looked:
+def _looked_into(connector: Connector, found: Candidate, kind: str, timezone: str) -> Looked:
+    one = drifting(found)
     try:
         return _sampled(connector, one, kind, timezone)
     except (SourceError, ConfigError) as error:
         return Looked(candidate=one, trouble=told(error).what)
 
 
+def drifting(one: Candidate) -> Candidate:
+    """A set of files whose headers differ, with `aliases` and `optional` for what differs.
+
+    A column of the newest file that an older one lacks is called by another name there, where that
+    one has a name which the newest lacks and which means the same; else older files haven't got it.
+    """
+    if len(one.headers) < 2:
+        return one
+    newest, *older = one.headers
+    aliases: dict[str, list[str]] = {}
+    optional: list[str] = []
+    for header in older:
+        left = [name for name in header if name not in newest]
+        for name in newest:
+            if name in header:
+                continue
+            other = next((o for o in left if mean_the_same(name, o)), None)
+            if other is None:
+                optional.append(name)
+            elif other not in aliases.setdefault(name, []):
+                aliases[name].append(other)
+    stated: dict[str, object] = {}
+    if aliases:
+        stated["aliases"] = aliases
+    if optional:
+        stated["optional"] = list(dict.fromkeys(optional))
+    said = "headers differ between the files: what is called otherwise, or is absent, is a guess"
+    return replace(one, options={**one.options, **stated}, notes=(said, *one.notes))
+
+
 def _sampled(connector: Connector, one: Candidate, kind: str, timezone: str) -> Looked:
     spec = _spec(one, kind, ())
-    columns = _columns(connector, spec, kind)
+    columns = _columns(connector, spec, kind, one)
     if kind == "files" and (trouble := _no_header(columns)) is not None:
         return Looked(candidate=one, trouble=trouble)
     skipped = _skipped(columns)
@@ -158,12 +193,16 @@ def _spec(one: Candidate, kind: str, columns: tuple[str, ...]) -> StreamSpec:
     return StreamSpec(name=one.name, columns=columns, key=(), options=options)
 
 
-def _columns(connector: Connector, spec: StreamSpec, kind: str) -> dict[str, str]:
+def _columns(
+    connector: Connector, spec: StreamSpec, kind: str, one: Candidate
+) -> dict[str, str]:
     if kind != "files":
         return connector.check(spec).columns
     with connector.read(spec, ReadRequest(limit=1)) as read:  # the headers alone
         readers = getattr(read, "readers", ())
-        return {name: "text" for reader in readers for name in reader.names if name}
+        found = dict.fromkeys(name for reader in readers for name in reader.names if name)
+    kept = one.headers[0] if one.headers else tuple(found)  # the newest file's names count
+    return {name: "text" for name in found if name in kept}
 
 
 def _no_header(columns: Mapping[str, str]) -> str | None:

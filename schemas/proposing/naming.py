@@ -28,6 +28,7 @@ EXACT: Final = 1.0
 """Score of a name that is one of the dictionary's; every other score lies below."""
 
 _WEAK = 0.5  # what a weak name counts, of a strong one
+_STRONG = 0.9  # from this score on, two names of one column are taken for the same
 _LONG = 6  # letters from which on a part of a word, or a misspelling, says something
 _NEAR = 0.88  # from this likeness on, a name is taken for a misspelling
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -110,6 +111,19 @@ def match_table(name: str, entity: str) -> NameMatch | None:
 def match_other(name: str, group: str) -> NameMatch | None:
     """How well a name fits `VERSION`, `DELETED`, `PERSONAL` or `FREE_TEXT`; None: not at all."""
     return _best(name, _names().get((group, ""), ()))
+
+
+def mean_the_same(one: str, other: str) -> bool:
+    """Whether two names are strong names of one column of some entity."""
+    return not _meanings(one).isdisjoint(_meanings(other))
+
+
+def _meanings(name: str) -> set[tuple[str, str]]:
+    return {
+        place
+        for place, known in _names().items()
+        if place[1] and (found := _best(name, known)) is not None and found.score >= _STRONG
+    }
 
 
 def is_known(name: str) -> bool:

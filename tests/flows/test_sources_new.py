@@ -97,6 +97,36 @@ def test_new_files_of_a_series_are_read_by_the_next_night(tmp_path: Path) -> Non
     assert receipt["tombstoned"] == 0
 
 
+def test_a_desk_that_changes_its_headers_and_dates_is_connected_without_an_edit(
+    tmp_path: Path,
+) -> None:
+    """Another name, a column that came later, and dates written in two ways, over four months."""
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    heads = ["Mã hồ sơ", "Mã hồ sơ", "Số hồ sơ", "Số hồ sơ"]
+    for month, code in enumerate(heads, start=1):
+        rows = [f"SỔ THEO DÕI THÁNG {month}", f"{code},Thủ tục,Ngày tiếp nhận,Trạng thái,Lệ phí"]
+        for n in range(30):
+            day = f"{n % 28 + 1:02d}/{month:02d}/2026"
+            if month == 2:
+                day = f"2026-{month:02d}-{n % 28 + 1:02d}"
+            rows.append(f"T{month}-{n},Khai sinh,{day},{STATUSES[n % 2]},8000")
+        if month == 1:
+            rows = [row.rpartition(",")[0] or row for row in rows]
+        (desk / f"so-{month}.csv").write_text("\n".join(rows), "utf-8")
+    made = new(tmp_path, "xa-thu", str(desk))
+    text = yaml_of(tmp_path, "xa-thu")
+    assert "aliases: {Số hồ sơ: [Mã hồ sơ]}" in text
+    assert "optional: [Lệ phí]" in text
+    assert "header_contains: [Thủ tục, Trạng thái, Ngày tiếp nhận]" in text  # all files have them
+    assert [one["status"] for one in made["checks"]] == ["done"]
+    (receipt,) = json.loads(run(tmp_path, "sync", "xa-thu", "--json").stdout)
+    assert (receipt["read"], receipt["inserted"], receipt["quarantined"]) == (120, 120, 0)
+    question = "SELECT count(received_at) AS dated, count(fee) AS paid FROM dossier"
+    asked = run(tmp_path, "sql", question, "--format", "json")
+    assert json.loads(asked.stdout) == [{"dated": 120, "paid": 90}]
+
+
 def test_no_value_of_a_person_is_in_the_yaml_the_output_or_the_mapping(tmp_path: Path) -> None:
     write_csv(tmp_path / "desk" / "so.csv", lines(1))
     done = run(tmp_path, "sources", "new", "xa-thu", str(tmp_path / "desk"))
