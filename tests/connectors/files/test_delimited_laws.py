@@ -11,8 +11,9 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
+from connectors import composed
 from connectors.files import text
-from connectors.files.formats import blocks, composed
+from connectors.files.formats import blocks
 from connectors.files.formats.records import Dialect, Splitter
 from tests.connectors.files.support import both, read, spec
 from tests.support.tables import delimited
