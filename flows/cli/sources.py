@@ -194,6 +194,6 @@ def show_new(made: NewSource) -> None:
         return
     say(f'Wrote {made.path}. Every line marked "guess" waits to be confirmed or corrected.')
     if made.variable is not None:
-        say(f"Before the next command: export {made.variable}='...' (the URL; it is in no file)")
+        say(f"Before the next command: export {made.variable}='...' (it is in no file)")
     say(f"Then: lienthong check {made.source} --report {made.source}.html   (for the office)")
     say(f"      lienthong sync {made.source} --limit 100   (a first taste)")

@@ -19,6 +19,7 @@ from flows.newsource.survey import Looked, Survey, stream_name
 from flows.newsource.target import Target
 from schemas.proposing.streams import Guess, IntoProposal, StreamProposal
 
+_SAID_OF = {"paging": " # guess: as far as one answer shows", "query": " # as in the URL"}
 DEFAULT_ZONE = "Asia/Ho_Chi_Minh"
 _MOST_LISTED = 60  # unread columns that are listed one by one
 
@@ -124,6 +125,10 @@ def _stream(one: Looked, name: str, facts: Facts) -> Iterator[str]:
     yield f"{scalar(name)}:"
     yield from _indented("  ", _reading(one, proposal))
     yield from _indented("  ", _roles(proposal, is_file=one.candidate.kind == "files"))
+    if one.candidate.kind == "list" and proposal.version is not None:
+        column = scalar(proposal.version.columns[0])
+        yield f"  # cursor: {{column: {column}, late_window: 2 days}}"
+        yield "  #   candidate, where the API can be asked for an interval of it (`interval:`)."
     yield "  into:"
     for into in proposal.into:
         yield from _indented("    ", _into(into, proposal, facts))
@@ -137,7 +142,8 @@ def _reading(one: Looked, proposal: StreamProposal) -> Iterator[str]:
     for note in found.notes[:3]:
         yield f"# {comment(note)}"
     for key, value in found.options.items():
-        yield f"{key}: {value_of(value)}"
+        guess = _SAID_OF.get(key, "") if found.kind == "list" else ""
+        yield f"{key}: {value_of(value)}{guess}"
     if one.header_line is not None:
         names = [c.source for into in proposal.into for c in into.entity.columns]
         steady = [n for n in dict.fromkeys([*proposal.key.columns, *names]) if one.is_steady(n)]

@@ -72,6 +72,14 @@ def next_url(asked: Asked) -> Reply:
     return Reply({"links": {"next": following}, "results": ROWS[page * 50 - 50 : page * 50]})
 
 
+def in_vietnamese(asked: Asked) -> Reply:
+    """Everything by names of the office's own; bounded by days of the last update."""
+    page, size = int(asked.query["trang"]), int(asked.query["soDong"])
+    rows = [r for r in ROWS if r["ngayCapNhat"][:10] >= asked.query.get("tuNgay", "")]
+    part = rows[(page - 1) * size : page * size]
+    return Reply({"ketQua": {"tongHoSo": len(rows), "danhSach": part}})
+
+
 def whole(asked: Asked) -> Reply:
     del asked
     return Reply(ROWS)
@@ -86,9 +94,15 @@ def whole(asked: Asked) -> Reply:
         (cursor, "", "paging: {cursor: {parameter: cursor, at: next_cursor}}"),
         (link, "", "paging: {link: {}}"),
         (next_url, "", "paging: {next: {at: links.next}}"),
+        (
+            in_vietnamese,
+            "?trang=1&soDong=100&tuNgay=2026-01-06",
+            "paging: {page: {parameter: trang, first: 1, size: 100, size_parameter: soDong, "
+            "total: ketQua.tongHoSo}}",
+        ),
         (whole, "", "all rows seem to come in one answer"),
     ],
-    ids=["page", "slice", "offset", "cursor", "link", "next", "whole"],
+    ids=["page", "slice", "offset", "cursor", "link", "next", "vietnamese", "whole"],
 )
 def test_a_url_and_a_token_become_a_source_that_reads_every_page(
     tmp_path: Path, answer: Callable[[Asked], Reply], query: str, written: str
@@ -119,6 +133,24 @@ def test_a_url_and_a_token_become_a_source_that_reads_every_page(
         assert (receipt["read"], receipt["inserted"], receipt["quarantined"]) == (230, 230, 0)
         again = run(tmp_path, "sync", "so-moi", "--json", env={"SO_MOI_TOKEN": TOKEN})
         assert json.loads(again.stdout)[0]["landed"] == 0
+
+
+def test_days_in_the_url_freeze_nothing_and_are_told_as_an_interval(tmp_path: Path) -> None:
+    with serving(in_vietnamese) as api:
+        url = f"{api.url}/ho-so?trang=1&soDong=100&tuNgay=2026-01-06&donVi=H41"
+        assert run(tmp_path, "sources", "new", "so-moi", url).exit_code == 0
+    text = (tmp_path / "sources" / "so-moi.yaml").read_text("utf-8")
+    assert "query: {donVi: H41} # as in the URL" in text
+    assert 'interval: {from: tuNgay, format: "%Y-%m-%d"' in text
+    assert "# cursor: {column: ngayCapNhat, late_window: 2 days}" in text
+
+
+def test_a_first_page_alone_is_not_taken_for_everything(tmp_path: Path) -> None:
+    with serving(lambda _: Reply({"tong": len(ROWS), "danhSach": ROWS[:20]})) as api:
+        done = run(tmp_path, "sources", "new", "so-moi", f"{api.url}/ho-so")
+    assert done.exit_code == 2
+    assert "20 of 230 rows came (tong)" in done.output
+    assert not (tmp_path / "sources" / "so-moi.yaml").exists()
 
 
 def test_a_key_in_a_header_is_a_reference_and_a_key_in_the_url_is_refused(tmp_path: Path) -> None:
