@@ -9,6 +9,7 @@ from types import TracebackType
 import pyarrow as pa
 
 from connectors.protocol import ReadRequest, ReadSummary, StreamSpec
+from connectors.rest.bounds import Bounds
 from connectors.rest.clock import Stop
 from connectors.rest.details import DetailCalls
 from connectors.rest.drift import Drift
@@ -56,6 +57,7 @@ class RestRead:
         self._asking = Asking(office, self._stop)
         self._pool = ThreadPoolExecutor(office.pace.concurrent, thread_name_prefix="rest")
         self._drift = Drift()
+        self._bounds = Bounds(request.low, request.high, window)
         self._present: set[str] = set()
         self._is_settled = True
         self._addresses: list[str] = []  # of the next pages, in the pass under way
@@ -105,7 +107,9 @@ class RestRead:
             absent = missing(self._needed(), self._present, self._stream.optional)
             raise_if_missing(absent, where=self.listing.where, keys=self.columns_found)
         self.summary.is_complete = is_whole and self._is_settled
-        self.summary.notes += [*self._asking.told(), *self._drift.notes()]
+        self.summary.notes += [
+            *self._asking.told(), *self._drift.notes(), *self._bounds.notes(),
+        ]  # fmt: skip
 
     def _listed(self) -> Iterator[pa.RecordBatch]:
         """The rows of the list, not more at once than a batch may have."""
@@ -173,7 +177,9 @@ class RestRead:
 
     def _count_nulls(self, arrays: Mapping[str, pa.Array]) -> None:
         if self._spec.cursor is not None:
-            self.summary.null_cursor += arrays[self._spec.cursor.column].null_count
+            cursor = arrays[self._spec.cursor.column]
+            self.summary.null_cursor += cursor.null_count
+            self._bounds.saw(cursor)
 
     def _needed(self) -> list[str]:
         return list(dict.fromkeys([*self._spec.columns, *self.listing.shape.columns]))

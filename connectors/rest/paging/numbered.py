@@ -76,8 +76,10 @@ class Numbered:
     def described(self, page: Page) -> str:
         """See `Pager.described`."""
         hint = page.hint
+        stated = self._options.total
         told = [
             f"total {hint.total}" * (hint.total is not None),
+            f"no number at `total: {stated}`" * (hint.total is None and stated is not None),
             f"{hint.pages} pages" * (hint.pages is not None),
             ("the last one" if hint.is_last else "more follow") * (hint.is_last is not None),
         ]

@@ -246,3 +246,14 @@ def test_a_page_that_repeats_once_is_read_again() -> None:
             found = [i for batch in read.batches() for i in batch.column("id").to_pylist()]
             assert any("a page repeated the one before it" in n for n in read.summary.notes)
         assert found == EXPECTED
+
+
+def test_check_tells_that_the_path_of_the_total_leads_nowhere() -> None:
+    spec = stream(paging={"page": {"total": "meta.tong"}})
+
+    def answer(asked: Asked) -> Reply:
+        return Reply([{"id": "1", "v": "x"}] if asked.query.get("page") == "1" else [])
+
+    with serving(answer) as api:
+        found = connector(api.url).check(spec)
+    assert any("no number at `total: meta.tong`" in note for note in found.notes)

@@ -109,3 +109,31 @@ def test_a_read_of_an_interval_asks_for_it() -> None:
         assert api.asked[0].query == {"tu": "2026-11-23", "den": "2026-11-24"}
         rows(one, spec, ReadRequest(high=HIGH))
         assert api.asked[1].query == {}
+
+
+@pytest.mark.parametrize(
+    ("days", "outside"),
+    [
+        (["2026-11-22", "2026-11-23", "2026-11-24"], 0),  # a local day beside those of UTC is none
+        (["2024-01-01T08:00:00+07:00", "2026-11-23", "2027-03-01"], 2),
+        (["23/11/2020", None, ""], 0),  # what can't be told isn't claimed
+    ],
+)
+def test_rows_outside_of_the_interval_are_told_with_the_parameters(
+    days: list[str | None], outside: int
+) -> None:
+    spec = stream(
+        cursor=Cursor(column="v"), interval={"from": "tu", "to": "den", "format": "%Y-%m-%d"}
+    )
+    answer = [{"id": str(number), "v": day} for number, day in enumerate(days)]
+    with serving(lambda _: Reply(answer)) as api:
+        one = connector(api.url)
+        with one.read(spec, ReadRequest(low=LOW, high=HIGH)) as read:
+            assert sum(batch.num_rows for batch in read.batches()) == 3
+    told = [note for note in read.summary.notes if "outside" in note]
+    assert bool(told) == bool(outside)
+    if told:
+        assert told == [
+            f"{outside} of 3 rows lie outside of the interval that was asked for: does the API "
+            "know 'tu' and 'den'? Every window may read the whole list"
+        ]
