@@ -78,11 +78,16 @@ def _numbers(profile: Profile) -> dict[str, str]:
     return {name: scalar(mark) for name, mark in marks.items() if mark is not None}
 
 
-def _codes(codes: Codes) -> dict[str, str]:
+def _parts(codes: Codes) -> list[str]:
+    """The lists and words that are proposed under `codes:`."""
     parts = []
     if codes.words:
         parts.append(flow_map({word: scalar(code) for word, code in codes.words.items()}))
-    parts += [scalar(name) for name in codes.lists]
+    return parts + [scalar(name) for name in codes.lists]
+
+
+def _codes(codes: Codes) -> dict[str, str]:
+    parts = _parts(codes)
     options = {}
     if parts and parts != [codes.own]:
         options["codes"] = parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
@@ -99,8 +104,10 @@ def _open_words(codes: Codes) -> Iterator[str]:
         said.append(f"{left} word{'s'[: left != 1]} that only a few rows hold, not shown here")
     yield f"#   open: what is meant by {', '.join(said)}?"
     meanings = flow_map({word: "..." for word, _ in codes.open_words} or {"...": "..."})
-    yield f"#   Add to `codes:` {meanings}, with words of the list {codes.own}, and take"
-    yield "#   `on_bad: warn` away; until then such rows are kept, without a value here."
+    # Words alone would take the place of the list that knows the others.
+    whole = ", ".join([meanings, *(_parts(codes) or [scalar(codes.own)])])
+    yield f"#   Write `codes: [{whole}]`, with words of the list {codes.own}, and"
+    yield "#   take `on_bad: warn` away; until then such rows are kept, without a value here."
 
 
 def null_line(words: tuple[str, ...]) -> str:

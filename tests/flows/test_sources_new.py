@@ -147,6 +147,7 @@ def test_words_that_few_rows_hold_are_not_written_down(tmp_path: Path) -> None:
     text = yaml_of(tmp_path, "xa-thu")
     assert "Lê Thị Kín" not in text
     assert "Quầy số 0 (7 rows)" in text
+    assert "`codes: [{Quầy số 0: ..., Quầy số 1: ...}, channel]`" in text  # the list stays
 
 
 def test_a_file_without_a_header_is_refused_and_none_of_its_cells_is_repeated(
