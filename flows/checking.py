@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,8 +30,11 @@ from flows.findings import (
 from flows.receipts import StreamCheck
 from schemas.errors import ContractError, SourceError, TransientSourceError
 from schemas.mapping import DeriveContext, derive, unknown_codes
+from schemas.personal import looks_personal
 from warehouse.landing_schema import landing_schema
 from warehouse.landing_stamp import ReadStamp, stamp
+
+_LIKE_A_PERSON = "(what looks like a person's number or address)"
 
 _SAMPLE_KEY = b"the sample of a check is never stored"
 
@@ -133,7 +136,7 @@ class _Sample:
             }
             rules += broken_rules(readable, derived, mapping=mapping, into=into)
             codes = unknown_codes(readable, mapping=mapping, into=into)
-            unknown |= {column: tuple(words) for column, words in codes.items()}
+            unknown |= {column: _told(words) for column, words in codes.items()}
         reasons, warnings = _counted(rules, "reject"), _counted(rules, "warn")
         check = StreamCheck(
             source=self.source.name,
@@ -212,6 +215,11 @@ def _taken(stream: Stream, found: Mapping[str, str]) -> dict[str, str]:
     }
     folded = {name: spelled[fold(name)] for name in found if fold(name) in spelled}
     return folded | taken
+
+
+def _told(words: Iterable[str]) -> tuple[str, ...]:
+    """Unknown codes as they may be told: a number or address of a person is in the wrong column."""
+    return tuple(dict.fromkeys(_LIKE_A_PERSON if looks_personal(w) else w for w in words))
 
 
 def _key_notes(rows: pl.DataFrame) -> Iterator[str]:

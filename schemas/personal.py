@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Final
 
 import polars as pl
@@ -39,6 +40,14 @@ _WORDS: Final = (
     "KHÔNG", "KHONG", "KHÔNGCÓ", "KHONGCO", "CHƯACÓ", "CHUACO", "NULL", "NONE", "NA", "NAN",
     "UNKNOWN", "EMPTY",
 )  # fmt: skip
+
+
+_NUMBER_OR_ADDRESS: Final = re.compile(r"[0-9]{9}|@")
+
+
+def looks_personal(text: str) -> bool:
+    """Whether a word holds a number as long as a person's, or an e-mail address."""
+    return _NUMBER_OR_ADDRESS.search(text) is not None
 
 
 def pseudonymise(frame: pl.DataFrame, entity: Entity, key: bytes) -> pl.DataFrame:

@@ -101,7 +101,7 @@ def _open_words(codes: Codes) -> Iterator[str]:
     said = [f"{shown(word)} ({rows:,} row{'s'[: rows != 1]})" for word, rows in codes.open_words]
     left = len(codes.unknown) - len(said)
     if left:
-        said.append(f"{left} word{'s'[: left != 1]} that only a few rows hold, not shown here")
+        said.append(f"{left} word{'s'[: left != 1]} of few rows or of a person, not shown here")
     yield f"#   open: what is meant by {', '.join(said)}?"
     meanings = flow_map({word: "..." for word, _ in codes.open_words} or {"...": "..."})
     # Words alone would take the place of the list that knows the others.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from schemas.codes import CodeList, code_list, code_lists, normalise
+from schemas.personal import looks_personal
 from schemas.proposing.naming import code_words
 from schemas.proposing.profiles import Profile
 
@@ -36,7 +37,7 @@ class Codes:
     def open_words(self) -> tuple[tuple[str, int], ...]:
         """The unknown words that may be shown, with their rows."""
         fit = [(w, n) for w, n in self.unknown.items() if n >= _ROWS_OF_A_WORD or len(w) <= 2]
-        return tuple(fit[:_MOST_SHOWN])
+        return tuple((w, n) for w, n in fit if not looks_personal(w))[:_MOST_SHOWN]
 
 
 def codes_of(own: str, profile: Profile) -> Codes:

@@ -150,6 +150,16 @@ def test_words_that_few_rows_hold_are_not_written_down(tmp_path: Path) -> None:
     assert "`codes: [{Quầy số 0: ..., Quầy số 1: ...}, channel]`" in text  # the list stays
 
 
+def test_a_number_of_a_person_in_a_coded_column_is_not_repeated(tmp_path: Path) -> None:
+    rows = [*lines(1), *[(*lines(2)[0][:7], PERSON, "25.000", "")] * 4]
+    write_csv(tmp_path / "desk" / "so.csv", rows)
+    made = run(tmp_path, "sources", "new", "xa-thu", str(tmp_path / "desk"))
+    checked = run(tmp_path, "check", "xa-thu")
+    assert "looks like a person's number" in checked.output
+    for place in (made.output, checked.output, yaml_of(tmp_path, "xa-thu")):
+        assert PERSON not in place
+
+
 def test_a_file_without_a_header_is_refused_and_none_of_its_cells_is_repeated(
     tmp_path: Path,
 ) -> None:
