@@ -28,6 +28,9 @@ _FINGERPRINT_TEXT: Final = b"lienthong person key fingerprint v1"
 _BLOCK: Final = 64  # bytes that SHA-256 takes in at once
 _INVISIBLE: Final = r"[\s\u200B-\u200D\u2060\uFEFF]+"
 _NOT_ALPHANUMERIC: Final = r"[^\p{L}\p{N}]"
+_PLAIN: Final = "^[0-9A-Z]*$"
+_LOOK: Final = 2_000  # values by which it is judged whether people repeat
+_MOSTLY: Final = 0.95
 _RUNS: Final = (
     "0123456789",
     "123456789",
@@ -53,8 +56,8 @@ def looks_personal(text: str) -> bool:
 def pseudonymise(frame: pl.DataFrame, entity: Entity, key: bytes) -> pl.DataFrame:
     """Replaces the values of the entity's personal columns by pseudonyms, fillers by null.
 
-    Rows, their order and every other column stay as they are. The HMAC is computed once for
-    each distinct value.
+    Rows, their order and every other column stay as they are. Where values repeat, the HMAC is
+    computed once for each distinct one.
 
     Args:
         frame: Has the entity's personal columns as text; one that is absent is passed over.
@@ -97,21 +100,40 @@ def normalised_identity(value: pl.Expr, *, min_length: int = 0) -> pl.Expr:
     """
     text = value.str.normalize("NFC").str.replace_all(_INVISIBLE, "").str.to_uppercase()
     core = text.str.replace_all(_NOT_ALPHANUMERIC, "")
-    filler = core.str.contains("^0*$") | core.is_in(_WORDS)
+    return _without_fillers(text, core, min_length=min_length)
+
+
+def _without_fillers(text: pl.Expr, core: pl.Expr, *, min_length: int) -> pl.Expr:
+    """The texts that aren't fillers; `core` has their letters and digits alone."""
+    digits = core.str.strip_chars_start("0")
+    filler = (digits == "") | core.is_in(_WORDS)
     if min_length:
         repeated = core.str.strip_chars(core.str.slice(0, 1)) == ""
-        below_ten = core.str.contains("^0*[0-9]$")
+        below_ten = digits.is_in(list("0123456789"))
         filler |= (core.str.len_chars() < min_length) | below_ten | repeated | core.is_in(_RUNS)
     return pl.when(~filler).then(text)
 
 
 def _pseudonyms(values: pl.Series, field: Field, key: bytes) -> pl.Series:
-    raw = values.drop_nulls().unique()
-    identity = normalised_identity(pl.col("raw"), min_length=field.min_length)
+    there = values.drop_nulls()
+    head = there.head(_LOOK)
+    if head.n_unique() > len(head) * _MOSTLY:
+        # Hardly anybody comes twice: to look for those who do costs more than to hash them again.
+        return _hmac(_identities(values, field), key).alias(values.name)
+    raw = there.unique()
+    hashed = _hmac(_identities(raw, field), key)
+    return values.replace_strict(raw, hashed, default=None, return_dtype=pl.String)
+
+
+def _identities(raw: pl.Series, field: Field) -> pl.Series:
+    """`normalised_identity` of a column, by a shorter way where its texts are that form already."""
+    value = pl.col("raw")
+    if raw.str.contains(_PLAIN).all():
+        identity = _without_fillers(value, value, min_length=field.min_length)
+    else:
+        identity = normalised_identity(value, min_length=field.min_length)
     # Lazy, because only then are the common parts of the expression computed once.
-    distinct = pl.LazyFrame({"raw": raw}).select("raw", identity=identity).collect()
-    hashed = _hmac(distinct["identity"], key)
-    return values.replace_strict(distinct["raw"], hashed, default=None, return_dtype=pl.String)
+    return pl.LazyFrame({"raw": raw}).select(identity=identity).collect()["identity"]
 
 
 def _hmac(texts: pl.Series, key: bytes) -> pl.Series:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import polars as pl
 import pyarrow as pa
 from deltalake import (
+    ColumnProperties,
     CommitProperties,
     DeltaTable,
     Schema,
@@ -30,7 +31,10 @@ from schemas.errors import LienThongError, WarehouseError
 STATE_KEY: Final = "lienthong.state"
 ATTEMPTS: Final = 5
 _KEEP_LOG: Final = {"delta.logRetentionDuration": "interval 36500 days"}
-_WRITER: Final = WriterProperties(compression="ZSTD", compression_level=3)
+# Measured on 100,000 dossiers: level 3 takes a third more time than 1 and gives the same size. A
+# dictionary of values that are all different costs time and a tenth of the size.
+_ALL_DIFFERENT: Final = ("_key", "_landing_key", "_row", "_row_hash")
+_NO_DICTIONARY: Final = ColumnProperties(dictionary_enabled=False)
 _DISK_FULL_HINT: Final = "free space, then run the same command again: what was committed is kept"
 
 T = TypeVar("T")
@@ -221,7 +225,7 @@ class Table:
                 self._handle,
                 rows,
                 mode="append",
-                writer_properties=_WRITER,
+                writer_properties=self._writer(),
                 commit_properties=_properties(txns, state),
             )
         return self.version
@@ -240,7 +244,7 @@ class Table:
                 rows,
                 mode="overwrite",
                 predicate=where,
-                writer_properties=_WRITER,
+                writer_properties=self._writer(),
                 commit_properties=_properties(txns, None),
             )
         return self.version
@@ -272,7 +276,7 @@ class Table:
                 on,
                 source_alias="source",
                 target_alias="target",
-                writer_properties=_WRITER,
+                writer_properties=self._writer(),
                 commit_properties=_properties(txns, None),
             )
             for operation, columns in clauses.items():
@@ -286,6 +290,14 @@ class Table:
             )
             merger.execute()
         return self.version
+
+    def _writer(self) -> WriterProperties:
+        names = {field.name for field in self._handle.schema().fields}
+        return WriterProperties(
+            compression="ZSTD",
+            compression_level=1,
+            column_properties={c: _NO_DICTIONARY for c in _ALL_DIFFERENT if c in names},
+        )
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r}, version={self.version})"

@@ -187,13 +187,25 @@ def _life_of_same(pool: pl.DataFrame) -> pl.DataFrame:
 
     A key is gone since the first read that missed it after its last living copy.
     """
-    ranked = _ranked(pool, KEY)
+    is_stale = ~pl.col("_accepted") & ~pl.col("_tombstone")
+    several = pool.group_by(KEY).len().filter(pl.col("len") > 1)
+    # Most keys have one copy alone, which needs no ranking.
+    alone = pool if not several.height else pool.join(several, on=KEY, how="anti")
+    life = alone.select(
+        *KEY,
+        pl.when(pl.col("_tombstone")).then(pl.col("_read_at")).alias("_deleted_at"),
+        is_stale.alias("_is_stale"),
+    )
+    if not several.height:
+        return life
+    ranked = _ranked(pool.join(several, on=KEY, how="semi"), KEY)
     living = pl.when(~pl.col("_tombstone")).then(pl.col("rank")).max()
     after_living = pl.col("rank") > living.fill_null(-1)
-    return ranked.group_by(KEY).agg(
+    ranked_life = ranked.group_by(KEY).agg(
         pl.col("_read_at").filter(after_living).min().alias("_deleted_at"),
-        (~pl.col("_accepted") & ~pl.col("_tombstone")).last().alias("_is_stale"),
+        is_stale.last().alias("_is_stale"),
     )
+    return pl.concat([life, ranked_life])
 
 
 def _life_of_many(pool: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
@@ -252,6 +264,14 @@ def _ranked(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
 
 
 def _writes(state: pl.DataFrame) -> pl.DataFrame:
+    """The keys that differ from what core has of them, and the operation that each needs."""
+    new = _written(state.filter(~pl.col("is_known")), pl.lit(PUT))
+    known = state.filter(pl.col("is_known"))
+    return pl.concat([new, _changes(known)]) if known.height else new
+
+
+def _changes(state: pl.DataFrame) -> pl.DataFrame:
+    """The same for keys that core has."""
     same_order = pl.all_horizontal(pl.col(c) == pl.col(f"old{c}") for c in ORDER)
     same_life = pl.col("_deleted_at").eq_missing(pl.col("old_deleted_at")) & pl.col(
         "_is_stale"
@@ -261,8 +281,8 @@ def _writes(state: pl.DataFrame) -> pl.DataFrame:
         & pl.col("_warnings").list.sort().eq_missing(pl.col("old_warnings").list.sort())
         & pl.col("_landing_key").eq_missing(pl.col("old_landing_key"))
     )
-    settled = pl.col("is_known") & same_order & same_life & same_rest
-    keeps_values = pl.col("is_known") & (pl.col("_row_hash") == pl.col("old_row_hash"))
+    settled = same_order & same_life & same_rest
+    keeps_values = pl.col("_row_hash") == pl.col("old_row_hash")
     operation = (
         pl.when(~keeps_values.fill_null(value=False))
         .then(pl.lit(PUT))
@@ -270,7 +290,11 @@ def _writes(state: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit(MARK))
         .otherwise(pl.lit(BUMP))
     )
-    return state.filter(~settled.fill_null(value=False)).select(
+    return _written(state.filter(~settled.fill_null(value=False)), operation)
+
+
+def _written(state: pl.DataFrame, operation: pl.Expr) -> pl.DataFrame:
+    return state.select(
         *KEY,
         *ORDER,
         "_stream",
