@@ -13,10 +13,12 @@ import polars as pl
 
 from flows.catalog import Catalog, Source, Stream, load_catalog
 from flows.progress import Progress
+from schemas.entities import ENTITIES
 from schemas.entities import entity as entity_of
 from schemas.errors import WarehouseError
 from schemas.mapping import DeriveContext, Into, derive, row_orders
 from warehouse.feeds import Feed
+from warehouse.following import Follower, Shelf, Target
 from warehouse.warehouse import Warehouse
 
 
@@ -30,6 +32,9 @@ class Context:
         progress: Told how far a stream is; None shows nothing.
         clock: The time now, UTC.
         stop: Set when a person interrupts: reads under way end at their next batch.
+        writers: One lock per entity: core has one writer in this process.
+        shelf: Room for rows that are derived while their read goes on.
+        followed: (source, stream) to what was derived and merged while its read went on.
     """
 
     catalog: Catalog
@@ -37,6 +42,11 @@ class Context:
     progress: Progress | None = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     stop: threading.Event = field(default_factory=threading.Event)
+    writers: dict[str, threading.Lock] = field(
+        default_factory=lambda: {name: threading.Lock() for name in ENTITIES}
+    )
+    shelf: Shelf = field(default_factory=Shelf)
+    followed: dict[tuple[str, str], Follower] = field(default_factory=dict)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -48,6 +58,12 @@ class Context:
         if self.store is None:
             raise WarehouseError("this step needs a warehouse, and none was opened")
         return self.store
+
+    def unfollow(self) -> None:
+        """Gives up what was derived while reads went on: all of it is integrated."""
+        for follower in self.followed.values():
+            follower.forget()
+        self.followed.clear()
 
     def tell(self, source: str, stream: str, phase: str, rows: int) -> None:
         """Moves the progress of a stream."""
@@ -114,6 +130,22 @@ def feed_of(context: Context, source: Source, stream: Stream, entity: str) -> Fe
         explodes=into.explode is not None,
         with_unsplit=entity == stream.entities[0],
     )
+
+
+def follower_of(context: Context, source: Source, stream: Stream, *, sync_id: str) -> Follower:
+    """Whoever derives and merges a stream's rows while they land."""
+
+    def target(name: str) -> Target:
+        entity = entity_of(name)
+        return Target(
+            feed=feed_of(context, source, stream, name),
+            integration=lambda: context.warehouse.integration(
+                entity, sync_id=sync_id, now=context.clock()
+            ),
+            one_writer=context.writers[name],
+        )
+
+    return Follower([target(name) for name in stream.entities], context.shelf)
 
 
 def feeds_into(context: Context, source: Source, entity: str) -> list[Feed]:

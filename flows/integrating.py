@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flows.context import Context, feed_of
@@ -34,12 +35,19 @@ def integrate_streams(
     feeds = []
     for land in lands:
         source = context.catalog.source(land.source)
-        feeds.append(feed_of(context, source, source.stream(land.stream), entity_name))
+        feed = feed_of(context, source, source.stream(land.stream), entity_name)
+        follower = context.followed.get((land.source, land.stream))
+        feeds.append(feed if follower is None else replace(feed, ready=follower.derived))
         context.tell(land.source, land.stream, f"merging {entity_name}", land.landed)
     integration = context.warehouse.integration(
         entity_of(entity_name), sync_id=sync_id, now=context.clock()
     )
-    counts = integration.integrate(feeds)
+    with context.writers[entity_name]:
+        counts = integration.integrate(feeds)
+    for land, feed in zip(lands, feeds, strict=True):
+        follower = context.followed.get((land.source, land.stream))
+        if follower is not None and (early := follower.counts.pop(entity_name, None)) is not None:
+            counts[feed.app].join(early)
     seconds = time.monotonic() - started
     receipts = []
     for feed, land in zip(feeds, lands, strict=True):

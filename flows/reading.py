@@ -19,14 +19,15 @@ from connectors.protocol import (
     ReadSummary,
     StreamSpec,
 )
-from flows.catalog import Stream
-from flows.context import Context
+from flows.catalog import Source, Stream
+from flows.context import Context, follower_of
 from flows.faults import told
 from flows.parts import Span, parts
 from flows.peeking import PeekedRead
 from flows.receipts import RunStatus, SyncOptions
 from schemas.errors import LienThongError
 from warehouse.delta import retried
+from warehouse.following import Follower
 from warehouse.landing import Checkpoint, Landing, LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
 from warehouse.state import LandedFile, StreamState, encode_cursor, shown_cursor
@@ -81,7 +82,7 @@ def read_and_land(
     started = time.monotonic()
     context.tell(source_name, stream_name, "connecting", 0)
     with closing(source.connect()) as connector:
-        reading = _Reading(context, source_name, stream, connector, options, sync_id)
+        reading = _Reading(context, source, stream, connector, options, sync_id)
         try:
             # Another run that lands rows of the stream meanwhile makes this one read again.
             outcome = retried(reading.run)
@@ -100,20 +101,21 @@ class _Reading:
     def __init__(
         self,
         context: Context,
-        source: str,
+        source: Source,
         stream: Stream,
         connector: Connector,
         options: SyncOptions,
         sync_id: str,
     ) -> None:
         self._context = context
-        self._source = source
+        self._of = source
+        self._source = source.name
         self._stream = stream
         self._spec: StreamSpec = stream.spec
         self._connector = connector
         self._options = options
         self._sync_id = sync_id
-        self._landing: Landing = context.warehouse.landing(source, stream.name)
+        self._landing: Landing = context.warehouse.landing(source.name, stream.name)
         self._low: CursorValue | None = None
         self._high: CursorValue | None = None
         self._summary = ReadSummary()
@@ -132,7 +134,11 @@ class _Reading:
         self._keep()
         self._summary, self._rows = ReadSummary(), 0
         spans = parts(self._spec.cursor, self._low, self._high, limit=self._options.limit)
-        with self._opened(self._request(spans[0], state), state) as read:
+        follower = follower_of(
+            self._context, self._of, self._stream, sync_id=self._sync_id
+        )
+        self._follow(follower)
+        with self._opened(self._request(spans[0], state), state) as read, follower:
             return self._landing.land(
                 LandingRead(
                     stamp=ReadStamp(key=self._spec.key, read_at=read_at, sync_id=self._sync_id),
@@ -144,8 +150,18 @@ class _Reading:
                     accept_deletes=self._options.accept_deletes,
                     ended=lambda: self._ended(state, read_at),
                     claimed=self._claim,
+                    arrived=follower.arrived,
+                    landed=follower.landed,
                 )
             )
+
+    def _follow(self, follower: Follower) -> None:
+        """Leaves the follower to the integration, with what one before it has merged."""
+        place = (self._source, self._stream.name)
+        if (earlier := self._context.followed.get(place)) is not None:
+            earlier.forget()
+            follower.counts |= earlier.counts
+        self._context.followed[place] = follower
 
     def _keep(self) -> None:
         """Counts what an attempt had claimed before another run got in its way."""

@@ -99,6 +99,7 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
     lands = [result for result in results if isinstance(result, LandResult)]
     for entity, chosen in _by_entity(context, lands).items():
         receipts += _integrated(context, entity, chosen, sync_id)
+    context.unfollow()
     ordered = sorted(receipts, key=lambda r: (r.source, r.stream, r.entity or ""))
     finish(context, sync_id=sync_id, receipts=ordered)
     return ordered

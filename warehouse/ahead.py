@@ -1,6 +1,7 @@
-"""Batches computed in a thread of their own, for a reader that may not be computed in.
+"""Batches computed in a thread of their own: work that goes on beside its reader's.
 
-delta-rs drives its own runtime while it reads a stream of batches; whatever computes those batches
+Whoever reads from a source needn't wait until what has come is hashed and written. And delta-rs
+drives its own runtime while it reads a stream of batches; whatever computes those batches
 with the same library must not run on that thread (it aborts: a runtime within a runtime).
 """
 
@@ -14,7 +15,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_DEPTH: Final = 2
+_DEPTH: Final = 1
 _WAIT: Final = 0.1  # seconds between two looks at whether the reader has gone
 
 

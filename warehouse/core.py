@@ -56,6 +56,14 @@ class Counts:
         """Adds rows to a fate."""
         self.fates[name] = self.fates.get(name, 0) + rows
 
+    def join(self, other: Counts) -> None:
+        """Adds what another merge did for the same stream."""
+        for name, rows in other.fates.items():
+            self.add(name, rows)
+        self.tombstoned += other.tombstoned
+        for name, rows in other.warnings.items():
+            self.warnings[name] = self.warnings.get(name, 0) + rows
+
 
 @dataclass(frozen=True, kw_only=True)
 class Integration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 import threading
@@ -34,6 +35,8 @@ def connect() -> duckdb.DuckDBPyConnection:
 
 _shared_of: dict[int, duckdb.DuckDBPyConnection] = {}
 _sharing = threading.Lock()
+# A connection that outlives the interpreter's end makes DuckDB complain on stderr.
+atexit.register(_shared_of.clear)
 
 
 def _shared() -> duckdb.DuckDBPyConnection:

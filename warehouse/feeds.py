@@ -36,6 +36,7 @@ class Feed:
         is_many: The entity's key isn't the stream's.
         explodes: The entity's rows come from a list on the row.
         with_unsplit: This feed answers for the stream's unsplit records.
+        ready: What is derived of a window already, where somebody has done that.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Feed:
     is_many: bool
     explodes: bool
     with_unsplit: bool
+    ready: Callable[..., Derived | None] | None = None
 
     @property
     def app(self) -> str:
@@ -88,10 +90,12 @@ class Derived:
 
 def derive_window(feed: Feed, *, after: int, to: int) -> Derived:
     """Derives a window, with the history that a `many` feed needs beside it."""
+    if feed.ready is not None and (done := feed.ready(feed, after=after, to=to)) is not None:
+        return done
     landed = feed.landing.rows(after=after, to=to)
-    readable = landed.filter(pl.col("_unreadable").is_null())
     if not feed.is_many or after == 0:
-        return _derived(feed, readable, landed, after=after)
+        return derive_rows(feed, landed, after=after)
+    readable = landed.filter(pl.col("_unreadable").is_null())
     history = _of_lines(feed, readable, to=to)
     if feed.explodes:
         return _derived(feed, history, landed, after=after)
@@ -105,7 +109,17 @@ def derive_window(feed: Feed, *, after: int, to: int) -> Derived:
 
 def derive_alone(feed: Feed, *, after: int, to: int) -> Derived:
     """Derives a window for somebody who goes through all windows anyway."""
-    landed = feed.landing.rows(after=after, to=to)
+    return derive_rows(feed, feed.landing.rows(after=after, to=to), after=after)
+
+
+def derive_rows(feed: Feed, landed: pl.DataFrame, *, after: int) -> Derived:
+    """Derives landing rows, in whatever cut, without any history.
+
+    Args:
+        feed: The feed.
+        landed: The rows, with their landing versions.
+        after: Rows of later landing versions are of the batch that is integrated.
+    """
     return _derived(feed, landed.filter(pl.col("_unreadable").is_null()), landed, after=after)
 
 

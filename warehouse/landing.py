@@ -19,6 +19,7 @@ import pyarrow as pa
 from schemas.errors import WarehouseError
 from schemas.keys import key_text
 from schemas.rows import LANDING
+from warehouse.ahead import ahead
 from warehouse.delta import LostRaceError, Table, as_table
 from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
 from warehouse.landing_stamp import ReadStamp, stamp
@@ -27,6 +28,8 @@ from warehouse.prior import Prior, cursor_values
 from warehouse.state import CursorValue, StreamState
 
 CHUNK_ROWS: Final = 200_000
+PIECE_ROWS: Final = 50_000
+"""Rows that are stamped at once in a first load: whoever follows it begins early."""
 DELETE_GUARD: Final = 0.05
 _CLAIM_EVERY: Final = 20  # seconds between two commits that hold no row
 _APP: Final = "landing"
@@ -57,6 +60,8 @@ class LandingRead:
         accept_deletes: Believe that many keys, or all, are gone.
         ended: Called once the batches are exhausted: what the read found.
         claimed: Called after each checkpoint's commit, with the counts of what is landed by then.
+        arrived: Called with rows as they will land, and the landing version that they will have.
+        landed: Called after each commit, with its landing version and its rows.
     """
 
     stamp: ReadStamp
@@ -68,6 +73,8 @@ class LandingRead:
     accept_deletes: bool = False
     ended: Callable[[], ReadEnd]
     claimed: Callable[[LandOutcome], None] = lambda outcome: None
+    arrived: Callable[[pa.Table, int], None] = lambda rows, version: None
+    landed: Callable[[int, int], None] = lambda version, rows: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,16 +214,16 @@ class _Landing:
 
     def run(self) -> LandOutcome:
         pending = empty_like(self._table.schema)
-        for part in self._chunks():
-            if isinstance(part, Checkpoint):
-                pending = self._claim(part, pending)
-                continue
-            new = self._new_rows(part)
-            if pending.num_rows and pending.num_rows + new.num_rows > CHUNK_ROWS:
-                self._commit(pending, advance=None)
-                pending = new
-            else:
-                pending = pa.concat_tables([pending, new])
+        with ahead(self._chunks()) as parts:
+            for part in parts:
+                if isinstance(part, Checkpoint):
+                    pending = self._claim(part, pending)
+                    continue
+                new = self._new_rows(part)
+                if pending.num_rows and pending.num_rows + new.num_rows > CHUNK_ROWS:
+                    self._commit(pending, advance=None)
+                    pending = empty_like(self._table.schema)
+                pending = pa.concat_tables([pending, self._told(new)])
         end = self._read.ended()
         tombstones, waiting = self._finish(pending, end)
         return self._outcome(tombstones=tombstones, waiting=waiting)
@@ -243,7 +250,15 @@ class _Landing:
             self._read.claimed(self._outcome())
         return empty_like(self._table.schema)
 
+    def _told(self, rows: pa.Table) -> pa.Table:
+        """Rows with the landing version of the next commit."""
+        numbered = _numbered(rows, self._expected + 1)
+        self._read.arrived(numbered, self._expected + 1)
+        return numbered
+
     def _chunks(self) -> Iterator[pa.Table | Checkpoint]:
+        # To compare with what is landed pays for many rows at once.
+        most = PIECE_ROWS if self._prior.is_empty else CHUNK_ROWS
         held: list[pa.RecordBatch] = []
         rows = 0
         for batch in self._read.batches:
@@ -256,7 +271,7 @@ class _Landing:
                 continue
             held.append(batch)
             rows += batch.num_rows
-            if rows >= CHUNK_ROWS:
+            if rows >= most:
                 yield pa.Table.from_batches(held, self._read.schema)
                 held, rows = [], 0
         if held:
@@ -288,10 +303,10 @@ class _Landing:
             copies = self._copies(again, row=pl.col("_place"), tombstone=False)
             self._landed += copies.num_rows
             self._same -= copies.num_rows
-            parts.append(copies)
+            parts.append(self._told(copies))
         if gone.height:
             behind = pl.int_range(pl.len(), dtype=pl.Int64) + self._next_row
-            parts.append(self._copies(gone, row=behind, tombstone=True))
+            parts.append(self._told(self._copies(gone, row=behind, tombstone=True)))
         self._commit(pa.concat_tables(parts), advance=self._advance(end, waiting))
         return gone["_key"].n_unique(), waiting
 
@@ -397,9 +412,11 @@ class _Landing:
         version = self._expected + bool(rows.num_rows)
         if advance is not None:
             self._held = []
-        table.append(_numbered(rows, version), txns={_APP: version}, state=after.to_json())
+        table.append(rows, txns={_APP: version}, state=after.to_json())
         self._expected = version
         reached("landed")
+        if rows.num_rows:
+            self._read.landed(version, rows.num_rows)
 
 
 def _numbered(rows: pa.Table, version: int) -> pa.Table:

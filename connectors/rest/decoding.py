@@ -1,7 +1,8 @@
 """From the bytes of an answer to a JSON value, without losing a digit.
 
 Numbers come out as text with a mark before it: a letter that the answer doesn't have, as a rule
-U+0000, which JSON can only write as an escape.
+U+0000, which JSON can only write as an escape. Most answers are decoded by msgspec, which leaves
+whole numbers whole; what it doesn't take is left to the decoder of the standard library.
 Measured on 27 MB, 100,000 records: decoding so takes what plain `json.loads` takes, a subclass of
 str for numbers four times as much; see docs/decisions/0011-rows-of-an-api.md.
 """
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from email.message import Message
 from functools import cache
 from typing import Any, Final
+
+import msgspec
 
 from connectors.rest.errors import Failure, broken_answer
 from connectors.rest.masking import masked_start
@@ -30,6 +33,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NEAR_END = 16
+_QUICK: Final = msgspec.json.Decoder(float_hook=_MARK.__add__)
+_MINUS_ZERO: Final = re.compile(rb"-0[\s,}\]]")  # as a whole number it would lose its sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,7 @@ class Decoded:
     """A JSON value.
 
     Attributes:
-        value: Its numbers are texts that begin with `mark`.
+        value: Its numbers are texts that begin with `mark`; whole ones may be numbers.
         mark: One letter; no text of the value has it.
         notes: What a person should know of how it came.
     """
@@ -49,6 +54,8 @@ class Decoded:
     def text(self, path: str) -> str | None:
         """A text or number that stands at a path; None for anything else."""
         found = at_path(self.value, path)
+        if type(found) is int:
+            return str(found)
         return found.removeprefix(self.mark) if isinstance(found, str) else None
 
     def count(self, path: str) -> int | None:
@@ -78,8 +85,10 @@ def decoded(answer: Answer, *, encoding: str | None) -> Decoded:
     Raises:
         Failure: It holds none: empty, HTML, cut short, another charset than said.
     """
-    body = answer.body
     kind = _content_type(answer)
+    if encoding is None and (fast := _quickly(answer.body)) is not None:
+        return Decoded(value=fast, notes=_notes(answer, kind))
+    body = answer.body
     if not body.strip():
         raise Failure("an empty answer", advice="the server is ill; run it again later")
     text = _text(body, kind, encoding)
@@ -98,10 +107,23 @@ def decoded(answer: Answer, *, encoding: str | None) -> Decoded:
         raise broken_answer(
             "JSON nested too deep", shown=masked_start(body), advice="the API has to change"
         ) from None
+    return Decoded(value=value, mark=mark, notes=_notes(answer, kind))
+
+
+def _quickly(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """An object or list in UTF-8 by a quicker decoder; None where the careful one has to look."""
+    if body.lstrip()[:1] not in {b"{", b"["} or b"\\u0000" in body or _MINUS_ZERO.search(body):
+        return None
+    try:
+        return _QUICK.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _notes(answer: Answer, kind: Message) -> tuple[str, ...]:
     said = kind.get_content_type()
     is_named = "content-type" in answer.headers
-    notes = (f"JSON under the content type {said}",) * (is_named and "json" not in said)
-    return Decoded(value=value, mark=mark, notes=notes)
+    return (f"JSON under the content type {said}",) * (is_named and "json" not in said)
 
 
 @cache

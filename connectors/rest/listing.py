@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,10 @@ from connectors.rest.paging.protocol import Ask, Hint, Page, Pager
 from connectors.rest.request import Answer, Request, text_of, with_value
 from connectors.rest.rows import Shape, elements_at, keys_of
 from schemas.errors import ContractError, SourceError
+
+_decoding = threading.Lock()
+"""One answer is decoded at a time. Python's lock lets no two go on anyhow, and every thread that
+asks for it makes others, who map what has come, wait for their turn longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +86,15 @@ class Listing:
         def read(answer: Answer) -> Page:
             if answer.status in self.pager.end_status or answer.status == 204:
                 return Page(ask=ask, rows=self.shape.rows([], Decoded(value=[])), hint=Hint())
-            value = decoded(answer, encoding=self.stream.encoding)
-            _demand_success(value, self.stream.success, answer)
-            elements = elements_at(value.value, self.stream.rows)
-            rows = self.shape.rows(elements, value)
-            if ask.number == 1:
-                rows.keys = keys_of(elements, value.mark)
-            hint = self.pager.hint(value, answer)
-            return Page(ask=ask, rows=rows, hint=hint, notes=value.notes)
+            with _decoding:
+                value = decoded(answer, encoding=self.stream.encoding)
+                _demand_success(value, self.stream.success, answer)
+                elements = elements_at(value.value, self.stream.rows)
+                rows = self.shape.rows(elements, value)
+                if ask.number == 1:
+                    rows.keys = keys_of(elements, value.mark)
+                hint = self.pager.hint(value, answer)
+                return Page(ask=ask, rows=rows, hint=hint, notes=value.notes)
 
         return self.asking.ask(request, read, accepted=self.pager.end_status)
 

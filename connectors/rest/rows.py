@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -71,7 +72,7 @@ class Shape:
             elements: The list.
             decoded: The value that it is part of.
         """
-        is_sound = all(type(element) is dict for element in elements)
+        is_sound = set(map(type, elements)) <= {dict}
         rows = elements if is_sound else [e if isinstance(e, dict) else {} for e in elements]
         columns: list[pa.Array] = []
         present: set[str] = set()
@@ -158,19 +159,35 @@ def _leaves(value: Any, at: str, depth: int) -> Iterator[tuple[str, Any]]:  # no
 def _kind(value: object, mark: str) -> str:
     if isinstance(value, str):
         return "number" if value.startswith(mark) else "text"
-    names: dict[type, str] = {bool: "boolean", dict: "object", list: "list"}
+    names: dict[type, str] = {bool: "boolean", int: "number", dict: "object", list: "list"}
     return names.get(type(value), "null")
 
 
 def _values(rows: Sequence[Row], path: str) -> tuple[list[Any], bool]:
-    values = [row.get(path) for row in rows]
-    if any(value is not None for value in values) or any(path in row for row in rows):
-        return values, True
+    try:
+        return list(map(itemgetter(path), rows)), bool(rows)
+    except KeyError:
+        pass  # not every row has it
+    if any(path in row for row in rows):
+        return [row.get(path) for row in rows], True
     if "." not in path:
-        return values, False
-    values = [at_path(row, path) for row in rows]
+        return [None] * len(rows), False
+    values = _below(rows, path)
     is_there = any(value is not None for value in values)
     return values, is_there or any(_is_there(row, path) for row in rows)
+
+
+def _below(rows: Sequence[Row], path: str) -> list[Any]:
+    """What a dotted path leads to in each row; most rows are built alike, objects all the way."""
+    values: list[Any] = list(rows)
+    for part in path.split("."):
+        if set(map(type, values)) != {dict}:
+            return [at_path(row, path) for row in rows]
+        try:
+            values = list(map(itemgetter(part), values))
+        except KeyError:
+            values = [value.get(part) for value in values]
+    return values
 
 
 def _is_there(row: Any, path: str) -> bool:  # noqa: ANN401 - any JSON value
@@ -181,24 +198,36 @@ def _is_there(row: Any, path: str) -> bool:  # noqa: ANN401 - any JSON value
 
 
 def _column(values: list[Any], decoded: Decoded) -> tuple[pa.Array, Counter[str], list[int]]:
-    types = Counter(map(type, values))
-    is_plain = not types.keys() - {str, type(None)}
+    found = set(map(type, values))
+    if found <= {int, type(None)} and int in found:
+        return _whole_numbers(values)
+    is_plain = not found - {str, type(None)}
     column, bad = text_column(values if is_plain else [_text(value, decoded) for value in values])
-    kinds: Counter[str] = Counter({
-        name: types[kind]
-        for kind, name in ((bool, "boolean"), (dict, "object"), (list, "list"))
-        if types[kind]
-    })  # fmt: skip
-    texts = types[str]
+    kinds: Counter[str] = Counter()
+    texts = len(values) - values.count(None) if is_plain else 0
+    if not is_plain:
+        types = Counter(map(type, values))
+        named = ((bool, "boolean"), (dict, "object"), (list, "list"))
+        kinds.update({name: types[kind] for kind, name in named if types[kind]})
+        texts = types[str]
+        kinds["number"] = types[int]
     data = column.buffers()[2]
     if data is not None and decoded.mark.encode() in data.to_pybytes():
         numbers = pc.sum(pc.starts_with(column, decoded.mark)).as_py() or 0
-        kinds["number"] = numbers
+        kinds["number"] += numbers
         texts -= numbers
         column = pc.replace_substring(column, decoded.mark, "")
     if texts > 0:
         kinds["text"] = texts
-    return column, kinds, bad
+    return column, +kinds, bad
+
+
+def _whole_numbers(values: list[int | None]) -> tuple[pa.Array, Counter[str], list[int]]:
+    try:
+        column = pa.array(values, pa.int64()).cast(pa.string())
+    except (OverflowError, pa.ArrowInvalid):
+        column = pa.array([None if v is None else str(v) for v in values], pa.string())
+    return column, Counter({"number": len(values) - column.null_count}), []
 
 
 def _text(value: object, decoded: Decoded) -> str | None:
@@ -207,7 +236,7 @@ def _text(value: object, decoded: Decoded) -> str | None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return decoded.nested(value)
+    return str(value) if isinstance(value, int) else decoded.nested(value)
 
 
 def _trail(

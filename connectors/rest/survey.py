@@ -231,10 +231,11 @@ def _named(query: Mapping[str, str], names: tuple[str, ...]) -> str | None:
 
 
 def _first(value: Decoded, names: tuple[str, ...], kind: type) -> str | None:
-    """The first of some paths that leads to something of a kind; numbers are texts here."""
+    """The first of some paths that leads to something of a kind; numbers count as texts."""
+    kinds = {str, int} if kind is str else {kind}
     for room in _ROOMS:
         for name in names:
-            if isinstance(at_path(value.value, room + name), kind):
+            if type(at_path(value.value, room + name)) in kinds:
                 return room + name
     return None
 
