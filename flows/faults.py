@@ -46,7 +46,11 @@ _FAMILIES: tuple[tuple[type[LienThongError], str, str], ...] = (
     (ConfigError, "configuration", "Correct it and run the command again."),
     (ContractError, "source changed", "`lienthong check` compares the mapping with the source."),
     (TransientSourceError, "source unreachable", "Nothing is lost: run the command again later."),
-    (SourceError, "source", "The office that runs the system has to help; then run it again."),
+    (
+        SourceError,
+        "source",
+        "If your access is wrong, correct it; else the office that runs the system has to help.",
+    ),
     (WarehouseError, "warehouse", "docs/deploy.md says what to do when the warehouse refuses."),
     (LienThongError, "run", "Correct what it names and run the command again."),
 )

@@ -110,8 +110,9 @@ def plan_merge(
     """
     keyed = candidates.filter(pl.col("_key").is_not_null())
     pool = keyed if lines is not None else _with_existing(keyed, existing)
-    state = _winners(pool)
-    life = _life_of_same(pool) if lines is None else _life_of_many(pool, lines)
+    several = pool.group_by(KEY).len().filter(pl.col("len") > 1)
+    state = _winners(pool, several)
+    life = _life_of_same(pool, several) if lines is None else _life_of_many(pool, lines)
     state = state.join(life, on=KEY, how="left")
     known = existing.rename({c: f"old{c}" for c in EXISTING if c not in KEY})
     state = state.join(known, on=KEY, how="left").with_columns(
@@ -152,9 +153,17 @@ def _with_existing(keyed: pl.DataFrame, existing: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([keyed, standing], how="diagonal")
 
 
-def _winners(pool: pl.DataFrame) -> pl.DataFrame:
-    """Per key the greatest accepted copy, with `parent_varies` where its read disagreed."""
-    accepted = pool.filter(pl.col("_accepted")).sort(ORDER)
+def _winners(pool: pl.DataFrame, several: pl.DataFrame) -> pl.DataFrame:
+    """Per key the greatest accepted copy, with `parent_varies` where its read disagreed.
+
+    Args:
+        pool: The copies.
+        several: The keys that have more than one; most have one alone, which needs no ranking.
+    """
+    accepted = pool.filter(pl.col("_accepted"))
+    if not several.height:
+        return accepted
+    accepted = accepted.sort(ORDER)
     winners = accepted.group_by(KEY).last()
     folding = accepted.filter(pl.col("_folds"))
     if not folding.height:
@@ -182,14 +191,12 @@ def _winners(pool: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _life_of_same(pool: pl.DataFrame) -> pl.DataFrame:
+def _life_of_same(pool: pl.DataFrame, several: pl.DataFrame) -> pl.DataFrame:
     """Deleted and stale of keys that are their own lines: the newest copy says both.
 
     A key is gone since the first read that missed it after its last living copy.
     """
     is_stale = ~pl.col("_accepted") & ~pl.col("_tombstone")
-    several = pool.group_by(KEY).len().filter(pl.col("len") > 1)
-    # Most keys have one copy alone, which needs no ranking.
     alone = pool if not several.height else pool.join(several, on=KEY, how="anti")
     life = alone.select(
         *KEY,

@@ -101,13 +101,19 @@ def _prepared(values: pl.Series, words: pl.Series) -> pl.Series:
     frame = values.to_frame()
     if values.dtype == pl.String:
         text = column.str.strip_chars()
-        if values.str.contains(MAY_BE_DECOMPOSED).any():
+        if not _is_ascii(values) and values.str.contains(MAY_BE_DECOMPOSED).any():
             text = text.str.normalize("NFC")
-        frame = frame.select(pl.when(text.str.len_bytes() > 0).then(text))
+        frame = frame.select(text)
+        if (frame[values.name] == "").any():
+            frame = frame.select(pl.when(column != "").then(column))
     if len(words) > 0:
         is_word = column.cast(pl.String, strict=False).is_in(words.implode())
         frame = frame.select(pl.when(~is_word).then(column))
     return frame[values.name]
+
+
+def _is_ascii(values: pl.Series) -> bool:
+    return bool(values.str.len_bytes().sum() == values.str.len_chars().sum())
 
 
 def origin(frame: pl.DataFrame, mapping: ColumnMapping, *, explode: str | None) -> Origin:

@@ -84,7 +84,11 @@ class Numbered:
             ("the last one" if hint.is_last else "more follow") * (hint.is_last is not None),
         ]
         said = ", ".join(filter(None, told)) or "no total: it is read until a page is empty"
-        return f"paging by {self._options.parameter}: {page.count} rows on the first page, {said}"
+        rows = f"{page.count} rows on the first page"
+        size = self._options.size
+        if size is not None and page.count != size and not self._is_end(page, page.count):
+            rows += f" although `size: {size}` is asked for"
+        return f"paging by {self._options.parameter}: {rows}, {said}"
 
     def _is_end(self, page: Page, read: int) -> bool:
         hint = page.hint
