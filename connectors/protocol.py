@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from threading import Event
 from typing import Any, Literal, Protocol
 
@@ -34,8 +35,10 @@ class Cursor:
         deletes: Count the source's rows after the read and look for vanished keys when they
             are fewer than the ones landed.
         unit: What a whole number counts since 1970 (UTC), where it is a time; None: it is none.
-        chunk: Longest interval of one read. A longer one is read and landed chunk by chunk, so
-            that a failure costs the chunk it came in.
+        chunk: Longest interval of one read, as a length of time or in what a cursor of numbers
+            counts. A longer one is read and landed chunk by chunk, so that a failure costs the
+            chunk it came in. None: a source that can give many rows in the cursor's order is asked
+            to.
         start: Where the first read begins; None: at the very first row, NULL cursors included.
     """
 
@@ -44,7 +47,7 @@ class Cursor:
     lag: timedelta = timedelta(seconds=10)
     deletes: bool = True
     unit: CursorUnit | None = None
-    chunk: timedelta | None = None
+    chunk: timedelta | int | None = None
     start: datetime | None = None
 
     @property
@@ -53,6 +56,13 @@ class Cursor:
         if self.unit is None or isinstance(self.late_window, int):
             return self.late_window
         return self._ticks(self.late_window)
+
+    @property
+    def step(self) -> timedelta | int | None:
+        """The longest interval of one read, in what the cursor's values are counted in."""
+        if self.unit is None or not isinstance(self.chunk, timedelta):
+            return self.chunk
+        return self._ticks(self.chunk)
 
     def ticks(self, moment: datetime) -> int:
         """A moment (with a zone) as a value of a cursor with a unit."""
@@ -104,6 +114,12 @@ class ReadRequest:
         batch_rows: Most rows in one batch.
         limit: Stop after so many rows (`sync --limit`), or None.
         stop: Set when the run is given up: a connector that waits stops waiting.
+        until: With no `low`: leave out the rows from here to `high`, which other requests read.
+            Rows without a cursor, or past `high`, are part of this one.
+        ordered_from: A connector that can gives so many rows or more in the cursor's order (and
+            before them those that have no place in it), so that a part of them counts.
+        is_last: Whether it ends the read that it is a part of: what is counted of the whole source
+            is counted with it, once.
     """
 
     low: CursorValue | None = None
@@ -112,6 +128,9 @@ class ReadRequest:
     batch_rows: int = 50_000
     limit: int | None = None
     stop: Event | None = None
+    until: CursorValue | None = None
+    ordered_from: int | None = None
+    is_last: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +155,8 @@ class ReadSummary:
     snapshot_xmax: int | None = None  # PostgreSQL: first transaction id not yet given out
     files: list[FileRead] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what a person should know of this read
+    is_ordered: bool = False  # known once it is opened: see `ReadRequest.ordered_from`
+    is_exact: bool = False  # intervals that lie apart give no row twice
     is_complete: bool = False  # the whole of the request was delivered (False under `limit`)
 
 
@@ -218,6 +239,14 @@ class Connector(Protocol):
         """
         ...
 
+    def low(self, spec: StreamSpec) -> CursorValue | None:
+        """The least value of the cursor, where the source can tell; None where it can't."""
+        ...
+
+    def count(self, spec: StreamSpec, *, low: CursorValue, high: CursorValue) -> int | None:
+        """Rows whose cursor lies in `[low, high)`; None where the source can't count them."""
+        ...
+
     def read(self, spec: StreamSpec, request: ReadRequest) -> Read:
         """Opens a read. Raises like `check`; errors in mid-read come out of `batches`."""
         ...
@@ -237,3 +266,12 @@ def missing_columns(wanted: Sequence[str], found: Sequence[str]) -> list[str]:
     """The wanted columns that the source doesn't have, in their order."""
     there = set(found)
     return [name for name in wanted if name not in there]
+
+def cursor_value(value: Any) -> CursorValue | None:  # noqa: ANN401 - a cell of any type
+    """A delivered cell of an ordered cursor as a bound; a number with a fraction, rounded down."""
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, str | Decimal):
+        return int(Decimal(value).to_integral_value("ROUND_FLOOR"))
+    bound: CursorValue = value
+    return bound

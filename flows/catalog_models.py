@@ -28,6 +28,11 @@ Window = Annotated[
     BeforeValidator(duration),
     WithJsonSchema({"oneOf": [DURATION_SCHEMA, {"type": "integer", "minimum": 0}]}),
 ]
+Chunk = Annotated[
+    Annotated[timedelta, Field(gt=timedelta(0))] | Annotated[int, Field(ge=1)],
+    BeforeValidator(duration),
+    WithJsonSchema({"oneOf": [DURATION_SCHEMA, {"type": "integer", "minimum": 1}]}),
+]
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 StreamName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$")]
 Level = Literal["ministry", "province", "district", "commune"]
@@ -62,6 +67,12 @@ class CursorYaml(Strict):
         default=None,
         description="What a whole number counts since 1970 (UTC), where the cursor is a time "
         "kept as a number.",
+    )
+    chunk: Chunk | None = Field(
+        default=None,
+        description="Longest interval of one question to a database: a length of time, or a number "
+        "for a cursor of numbers. Default: one question, whose rows come in the cursor's order "
+        "where they are many.",
     )
 
 

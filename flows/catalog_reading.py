@@ -337,3 +337,8 @@ def _rest_problems(
             place=root.place_of((*path, "cursor", "unit")), what="the unit of an API's cursor",
             found=f"'{stream.cursor.unit}'", expected="interval: {format: ...} instead",
         )  # fmt: skip
+    if stream.cursor is not None and stream.cursor.chunk is not None:
+        yield Problem(
+            place=root.place_of((*path, "cursor", "chunk")), what="the chunk of an API's cursor",
+            found=f"'{stream.cursor.chunk}'", expected="interval: {window: ...} instead",
+        )  # fmt: skip

@@ -65,10 +65,10 @@ class Context:
             follower.forget()
         self.followed.clear()
 
-    def tell(self, source: str, stream: str, phase: str, rows: int) -> None:
-        """Moves the progress of a stream."""
+    def tell(self, source: str, stream: str, phase: str, rows: int, part: str = "") -> None:
+        """Moves the progress of a stream; `part`: the interval that is being read."""
         if self.progress is not None:
-            self.progress(source, stream, phase, rows)
+            self.progress(source, stream, phase, rows, part)
 
 
 def open_context(

@@ -26,7 +26,7 @@ def finish(
     *,
     sync_id: str,
     receipts: Sequence[Receipt],
-    kind: Literal["sync", "rebuild"] = "sync",
+    kind: Literal["sync", "rebuild", "backfill"] = "sync",
 ) -> None:
     """Keeps the receipts of a run, and brings the summary of quarantine up to date.
 
@@ -34,7 +34,8 @@ def finish(
         context: Catalog and warehouse.
         sync_id: The run.
         receipts: Its receipts.
-        kind: `rebuild` reached no source, so it makes nothing fresher.
+        kind: `rebuild` reached no source, and a `backfill` an older interval: neither makes
+            anything fresher.
     """
     records = [_record(context, receipt) for receipt in receipts]
     runs_of(context).add([{**record, "sync_id": sync_id, "kind": kind} for record in records])

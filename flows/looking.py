@@ -18,8 +18,8 @@ from flows.receipts import (
 )
 from schemas.entities import ENTITIES
 from schemas.mapping import personal_columns
+from warehouse.intervals import CursorValue, shown_cursor
 from warehouse.quarantine import summary
-from warehouse.state import shown_cursor
 
 MASK = "***"
 _SAMPLE_KEY = b"the sample of a check is never stored"
@@ -79,10 +79,9 @@ def status(context: Context) -> list[StreamStatus]:
                     fresh_to=_fresh_to(stream, covered) or state.last_read_at,
                     rows={e: live.get((source.name, stream.name, e), 0) for e in stream.entities},
                     quarantined=int(held["len"].sum()),
-                    coverage=tuple(
-                        (shown_cursor(i.low), shown_cursor(i.high)) for i in state.coverage
-                    ),
-                    gaps=tuple((shown_cursor(a), shown_cursor(b)) for a, b in state.gaps),
+                    coverage=tuple(interval.shown for interval in state.coverage),
+                    gaps=tuple(gap.shown for gap in state.gaps(_start(stream))),
+                    again=tuple(interval.shown for interval in state.again),
                     landing_version=landing.version(),
                 )
             )
@@ -95,6 +94,10 @@ def _fresh_to(stream: Stream, covered: str | None) -> str | None:
     if shown is None or cursor is None or cursor.unit is None or not shown.lstrip("-").isdigit():
         return shown
     return cursor.moment(int(shown)).isoformat()
+
+
+def _start(stream: Stream) -> CursorValue | None:
+    return None if stream.spec.cursor is None else stream.spec.cursor.start
 
 
 def _live_rows(context: Context) -> dict[tuple[str, str, str], int]:

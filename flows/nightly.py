@@ -32,7 +32,7 @@ from flows.faults import cleaned, told
 from flows.logs import event, receipt_event
 from flows.outcome import FAIL_ABOVE, night_report, night_sentence, night_status
 from flows.progress import LineProgress
-from flows.receipts import NightReport, Receipt, SyncOptions
+from flows.receipts import NightReport, Receipt, SyncOptions, explained
 from flows.releasing import NightRelease
 from flows.server import ReadProgress, logs_to_run, publish_receipts
 from flows.steps import Context, LandResult
@@ -227,6 +227,48 @@ def sync_source(
     return _ended(report, fail_above=1.0)
 
 
+@flow(
+    name="backfill-source",
+    flow_run_name="backfill {source}",
+    description="An interval of one source's cursor once more: read, land, integrate.",
+    task_runner=READING,
+    persist_result=False,
+)
+def backfill_source(
+    *,
+    source: Name,
+    low: Name,
+    high: Name,
+    reason: Name,
+    stream: Name | None = None,
+    warehouse: Name | None = None,
+    sources_dir: Name | None = None,
+    retry_seconds: Seconds = 10,
+) -> State[NightReport]:
+    """An interval of one source, as `lienthong backfill SOURCE` reads it.
+
+    Args:
+        source: Name of the source.
+        low: Where the interval begins.
+        high: Where it ends, not included.
+        reason: Why; the receipts keep it.
+        stream: Only this stream of it.
+        warehouse: URI of the warehouse; the worker's LIENTHONG_WAREHOUSE where not given.
+        sources_dir: Folder of the sources; the worker's LIENTHONG_SOURCES where not given.
+        retry_seconds: Wait before an unreachable source is tried again; doubled each time.
+
+    Returns:
+        See `sync_source`.
+    """
+    options = SyncOptions(stream=stream, interval=(low, high), reason=reason)
+    place = _place(warehouse, sources_dir)
+    with logs_to_run():
+        report = _run(
+            place, name=source, source=source, options=options, retry_seconds=retry_seconds
+        )
+    return _ended(report, fail_above=1.0)
+
+
 def _place(warehouse: str | None, sources_dir: str | None) -> Place:
     return Place(
         warehouse=settings.warehouse_uri(warehouse),
@@ -250,7 +292,10 @@ def _run(
         receipts += failed
         for entity, fed in _by_entity(context, lands).items():
             receipts += _integrated(place, entity, fed)
-        steps.finish(context, sync_id=place.sync_id, receipts=receipts)
+        receipts = explained(receipts, options)
+        steps.finish(
+            context, sync_id=place.sync_id, receipts=receipts, kind=options.kind
+        )
         released = _released(place) if source is None else NightRelease()
     finally:
         opened.cache_clear()  # nothing of a run outlives it

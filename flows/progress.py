@@ -30,8 +30,10 @@ LINE_EVERY = 5.0  # seconds between two lines of one stream in one phase
 class Progress(Protocol):
     """Told how far a stream is, at most a few times a second."""
 
-    def __call__(self, source: str, stream: str, phase: str, rows: int) -> None:
-        """`rows` counts from the start of the phase."""
+    def __call__(
+        self, source: str, stream: str, phase: str, rows: int, part: str = ""
+    ) -> None:
+        """`rows` counts from the start of the phase; `part` is the interval that is being read."""
 
 
 @dataclass
@@ -58,7 +60,9 @@ class LineProgress:
         self._lock = threading.Lock()
         self._phases: dict[tuple[str, str], _Phase] = {}
 
-    def __call__(self, source: str, stream: str, phase: str, rows: int) -> None:
+    def __call__(
+        self, source: str, stream: str, phase: str, rows: int, part: str = ""
+    ) -> None:
         """Writes a line where the phase is new, or the last line is some seconds old."""
         now = self._clock()
         with self._lock:
@@ -72,8 +76,8 @@ class LineProgress:
             current.told = now
             rate = None if is_new else current.rate(now)
         event(
-            "progress", source=source or None, stream=stream, phase=phase, rows=rows,
-            rows_per_second=rate,
+            "progress", source=source or None, stream=stream, phase=phase, part=part or None,
+            rows=rows, rows_per_second=rate,
         )
 
 
@@ -110,7 +114,9 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._streams: dict[tuple[str, str], _Line] = {}
 
-    def __call__(self, source: str, stream: str, phase: str, rows: int) -> None:
+    def __call__(
+        self, source: str, stream: str, phase: str, rows: int, part: str = ""
+    ) -> None:
         """Moves the stream's line."""
         now = time.monotonic()
         with self._lock:
@@ -123,7 +129,8 @@ class LiveProgress:
                     task, now, _Phase(phase, now, now, rows, rows)
                 )
             line.move(phase, rows, now)
-            self._display.update(line.task, phase=phase, rows=line.phase.rows, rate=line.rate)
+            shown = f"{phase} {part}" if part else phase
+            self._display.update(line.task, phase=shown, rows=line.phase.rows, rate=line.rate)
             if phase == FINISHED:
                 self._display.update(line.task, total=1, completed=1)
                 self._hide_surplus()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from itertools import pairwise
 
 import pyarrow as pa
 
@@ -20,17 +19,19 @@ from connectors.protocol import (
     StreamSpec,
 )
 from flows.catalog import Source, Stream
+from flows.claims import Claims
 from flows.context import Context, follower_of
 from flows.faults import told
-from flows.parts import Span, parts
+from flows.parts import CutOff, Part, cut, parts
 from flows.peeking import PeekedRead
 from flows.receipts import RunStatus, SyncOptions
 from schemas.errors import LienThongError
 from warehouse.delta import retried
 from warehouse.following import Follower
+from warehouse.intervals import Interval
 from warehouse.landing import Checkpoint, Landing, LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
-from warehouse.state import LandedFile, StreamState, encode_cursor, shown_cursor
+from warehouse.state import LandedFile, StreamState
 
 _TELL_EVERY = 0.25  # seconds
 
@@ -116,35 +117,36 @@ class _Reading:
         self._options = options
         self._sync_id = sync_id
         self._landing: Landing = context.warehouse.landing(source.name, stream.name)
-        self._low: CursorValue | None = None
-        self._high: CursorValue | None = None
+        self._claims: Claims
+        self._parts: list[Part] = [Part()]
         self._summary = ReadSummary()
         self._known_rows = 0
         self._rows = 0
         self._told_at = 0.0
-        self._claimed: tuple[LandOutcome, CursorValue | None] | None = None
+        self._claimed: tuple[LandOutcome, Interval] | None = None
         self._before: LandOutcome | None = None
-        self._covered: CursorValue | None = None
-        self._last: Span = (None, None)
+        self._last = Part()
 
     def run(self) -> LandOutcome:
         state = self._landing.state()
         read_at = self._context.clock()
-        self._low, self._high = self._bounds(state)
+        self._claims = Claims(self._stream, self._options, connector=self._connector, state=state)
         self._keep()
         self._summary, self._rows = ReadSummary(), 0
-        spans = parts(self._spec.cursor, self._low, self._high, limit=self._options.limit)
+        self._parts = parts(
+            self._claims.intervals, self._connector, self._spec, limit=self._options.limit
+        )
         follower = follower_of(
             self._context, self._of, self._stream, sync_id=self._sync_id
         )
         self._follow(follower)
-        with self._opened(self._request(spans[0], state), state) as read, follower:
+        with self._opened(self._request(self._parts[0], state), state) as read, follower:
             return self._landing.land(
                 LandingRead(
                     stamp=ReadStamp(key=self._spec.key, read_at=read_at, sync_id=self._sync_id),
                     schema=read.schema,
-                    batches=self._batches(read, spans, state, read_at),
-                    is_whole=self._low is None and not self._skipped_files(read, state),
+                    batches=self._batches(read, state),
+                    is_whole=self._claims.is_whole and not self._skipped_files(read, state),
                     finds_deletes=self._spec.mode == "snapshot" and self._options.limit is None,
                     cursor=self._lower_bound(read.schema),
                     accept_deletes=self._options.accept_deletes,
@@ -181,66 +183,62 @@ class _Reading:
             unreadable=before.unreadable + outcome.unreadable,
         )
 
-    def _request(self, span: Span, state: StreamState) -> ReadRequest:
+    def _request(self, part: Part, state: StreamState) -> ReadRequest:
         left = self._options.limit
-        return ReadRequest(
-            low=span[0],
-            high=span[1],
-            known_files=self._known_files(state),
-            limit=None if left is None else max(left - self._rows, 0),
-            stop=self._context.stop,
+        return part.request(
+            ReadRequest(
+                known_files=self._known_files(state),
+                limit=None if left is None else max(left - self._rows, 0),
+                stop=self._context.stop,
+            )
         )
 
     def _batches(
-        self, first: PeekedRead, spans: Sequence[Span], state: StreamState, read_at: datetime
+        self, first: PeekedRead, state: StreamState
     ) -> Iterator[pa.RecordBatch | Checkpoint]:
         """The rows of every part; behind each but the last a checkpoint that claims it."""
-        yield from self._told(first)
-        self._add(first.summary, spans[0])
-        for before, span in pairwise(spans):
+        if self._claims.is_backfill and self._claims.intervals:
+            yield self._claims.asking()
+        yield from self._rows_of(first, 0)
+        for number, part in enumerate(self._parts[1:], start=1):
             if not self._summary.is_complete:
                 return
             if self._options.limit is None:
-                yield self._checkpoint(before, read_at)
+                covered = self._parts[number - 1].interval
+                yield self._claims.checkpoint(covered, is_apart=self._summary.is_exact)
             elif self._rows >= self._options.limit:
                 return
-            with PeekedRead(self._connector.read(self._spec, self._request(span, state))) as read:
-                yield from self._told(read)
-                self._add(read.summary, span)
+            with PeekedRead(self._connector.read(self._spec, self._request(part, state))) as read:
+                yield from self._rows_of(read, number)
 
-    def _checkpoint(self, span: Span, read_at: datetime) -> Checkpoint:
-        low, high = span
-
-        def advance(state: StreamState) -> StreamState:
-            self._covered = high
-            moved = state.after_read(low=low, high=high, read_at=read_at, snapshot=None, files=None)
-            # The read as a whole hasn't ended yet.
-            return replace(moved, last_read_at=state.last_read_at)
-
-        return Checkpoint(advance=advance)
+    def _rows_of(self, read: PeekedRead, number: int) -> Iterator[pa.RecordBatch | Checkpoint]:
+        """The rows of a part; of one that comes in the cursor's order, every piece is claimed."""
+        part, cursor = self._parts[number], self._spec.cursor
+        self._claims.saw(read.summary)
+        if read.summary.is_ordered and cursor is not None and part.high is not None:
+            low = part.low
+            for piece in cut(self._told(read, part), cursor, part):
+                if not isinstance(piece, CutOff):
+                    yield piece
+                    continue
+                yield self._claims.checkpoint(Interval.of(low, piece.at), is_apart=True)
+                low = piece.at
+        else:
+            yield from self._told(read, part)
+        self._add(read.summary, part)
 
     def _claim(self, outcome: LandOutcome) -> None:
         """Keeps what is landed for good, should a later part break."""
-        self._claimed = (outcome, self._covered)
+        if self._claims.covered is not None:
+            self._claimed = (outcome, self._claims.covered)
 
-    def _add(self, part: ReadSummary, span: Span) -> None:
+    def _add(self, part_summary: ReadSummary, part: Part) -> None:
         """The summary of a part, added to that of the read."""
-        notes = list(dict.fromkeys([*self._summary.notes, *part.notes]))
-        null = self._summary.null_cursor + part.null_cursor
-        future = self._summary.future_cursor + part.future_cursor
-        self._summary = replace(part, notes=notes, null_cursor=null, future_cursor=future)
-        self._last = span
-
-    def _bounds(self, state: StreamState) -> tuple[CursorValue | None, CursorValue | None]:
-        cursor = self._spec.cursor
-        if cursor is None:
-            return None, None
-        high = self._connector.high(self._spec)
-        low = None if self._options.full else state.next_low(cursor.window)
-        start = cursor.start
-        # The late window doesn't lead back behind the first row that there is.
-        is_before = start is not None and isinstance(low, datetime) and low < start
-        return start if low is None or is_before else low, high
+        notes = list(dict.fromkeys([*self._summary.notes, *part_summary.notes]))
+        null = self._summary.null_cursor + part_summary.null_cursor
+        future = self._summary.future_cursor + part_summary.future_cursor
+        self._summary = replace(part_summary, notes=notes, null_cursor=null, future_cursor=future)
+        self._last = part
 
     def _lower_bound(self, schema: pa.Schema) -> tuple[str, CursorValue] | None:
         """Where the landed rows begin that the read may repeat; None: anywhere.
@@ -248,12 +246,13 @@ class _Reading:
         A time that landed as text, in whatever form the source writes it, can't be compared.
         """
         cursor = self._spec.cursor
-        if cursor is None or self._low is None:
+        low = self._claims.low
+        if cursor is None or low is None:
             return None
         is_text = pa.types.is_string(schema.field(cursor.column).type)
-        if is_text and isinstance(self._low, datetime | date):
+        if is_text and isinstance(low, datetime | date):
             return None
-        return cursor.column, self._low
+        return cursor.column, low
 
     def _known_files(self, state: StreamState) -> frozenset[str]:
         """Files not to read again; all are read while deletes wait to be believed."""
@@ -275,59 +274,61 @@ class _Reading:
         is_partial = self._spec.mode == "increment" or read.is_unchanged(state)
         return is_partial and bool(self._known_files(state))
 
-    def _told(self, read: PeekedRead) -> Iterator[pa.RecordBatch]:
+    def _told(self, read: PeekedRead, part: Part) -> Iterator[pa.RecordBatch]:
+        self._tell(part)
         for batch in read.batches():
             if self._context.stop.is_set():
                 raise LienThongError("interrupted: run the same command again to go on")
             self._rows += batch.num_rows
             if time.monotonic() - self._told_at >= _TELL_EVERY:
-                self._told_at = time.monotonic()
-                self._context.tell(self._source, self._stream.name, "reading", self._rows)
+                self._tell(part)
             yield batch
-        self._context.tell(self._source, self._stream.name, "reading", self._rows)
+        self._tell(part)
+
+    def _tell(self, part: Part) -> None:
+        self._told_at = time.monotonic()
+        where = "" if len(self._parts) == 1 else str(part)
+        self._context.tell(self._source, self._stream.name, "reading", self._rows, where)
 
     def _ended(self, state: StreamState, read_at: datetime) -> ReadEnd:
         self._known_rows = sum(
             _rows_of(state, file) for file in self._summary.files if file.unchanged
         )
-        cursor = self._spec.cursor
-        counted = cursor is not None and self._high is not None
+        cursor, top = self._spec.cursor, self._claims.top
         return ReadEnd(
             is_complete=self._summary.is_complete and self._options.limit is None,
             advance=lambda now: self._advanced(now, read_at),
             source_rows=self._summary.source_rows,
             keys=lambda: self._connector.keys(self._spec),
-            below=(cursor.column, self._high) if cursor and counted and self._high else None,
+            below=None if cursor is None or top is None else (cursor.column, top),
         )
 
     def _advanced(self, state: StreamState, read_at: datetime) -> StreamState:
         summary = self._summary
-        snapshot = None
-        if summary.snapshot_xmin is not None and summary.snapshot_xmax is not None:
-            snapshot = (summary.snapshot_xmin, summary.snapshot_xmax)
         files = None
         if summary.files:
             seen = {f.path: LandedFile(hash=f.hash, rows=_rows_of(state, f)) for f in summary.files}
             files = {**state.files, **seen} if self._spec.mode == "increment" else seen
-        low, high = self._last
-        return state.after_read(low=low, high=high, read_at=read_at, snapshot=snapshot, files=files)
+        return self._claims.ended(state, self._last.interval, read_at=read_at, files=files)
 
     def broken(self, error: LienThongError, *, seconds: float) -> LandResult | None:
         """What had landed for good when a later part broke; None where nothing had."""
         if self._claimed is None:
             return None
-        outcome, self._high = self._claimed
+        outcome, covered = self._claimed
         self._claimed = None
         fault = told(error)
-        result = self.result(outcome, seconds=seconds)
+        result = self.result(outcome, seconds=seconds, covered=covered)
         return replace(result, status="failed", error=fault.what, note=fault.step)
 
-    def result(self, outcome: LandOutcome, *, seconds: float) -> LandResult:
+    def result(
+        self, outcome: LandOutcome, *, seconds: float, covered: Interval | None = None
+    ) -> LandResult:
         outcome = self._with_before(outcome)
         interval = None
-        if self._high is not None and self._options.limit is None:  # a taste covers nothing
-            low = None if self._low is None else shown_cursor(encode_cursor(self._low))
-            interval = (low, shown_cursor(encode_cursor(self._high)))
+        asked = self._claims.intervals
+        if asked and self._options.limit is None:  # a taste covers nothing
+            interval = (asked[0].shown[0], (covered or asked[-1]).shown[1])
         is_waiting = outcome.waiting_deletes or self._is_unsettled
         return LandResult(
             source=self._source,

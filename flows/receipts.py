@@ -6,7 +6,8 @@ as ISO 8601 text (or digits for an integer cursor).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 RunStatus = Literal["done", "degraded", "failed"]
@@ -49,6 +50,7 @@ class Receipt:
         status: `done`; `degraded` (something waits for a person, see `note`); `failed`.
         error: The error's sentence, where it failed.
         note: What a person should know or do next.
+        reason: Why a person asked for it, where one had to be given.
     """
 
     source: str
@@ -77,6 +79,7 @@ class Receipt:
     status: RunStatus = "done"
     error: str | None = None
     note: str | None = None
+    reason: str | None = None
 
     def as_record(self) -> dict[str, Any]:
         """The receipt as a JSON-ready dict."""
@@ -92,12 +95,43 @@ class SyncOptions:
         full: Read everything, whatever the coverage says.
         limit: Read at most so many rows per stream (a first taste; coverage does not advance).
         accept_deletes: Believe a read in which many keys, or all, are gone.
+        interval: Read this interval of the cursor, from and to as they were typed, and no other.
+        reason: Why (of a backfill).
     """
 
     stream: str | None = None
     full: bool = False
     limit: int | None = None
     accept_deletes: bool = False
+    interval: tuple[str, str] | None = None
+    reason: str | None = None
+
+    @property
+    def kind(self) -> Literal["sync", "backfill"]:
+        """What the run is called among the receipts that the warehouse keeps."""
+        return "sync" if self.interval is None else "backfill"
+
+
+def explained(receipts: Iterable[Receipt], options: SyncOptions) -> list[Receipt]:
+    """The receipts of a run with the reason that a person gave for it."""
+    return [replace(receipt, reason=options.reason) for receipt in receipts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackfillPlan:
+    """What `lienthong backfill` would read of one stream.
+
+    Attributes:
+        interval: `[from, to)` of the cursor; None: the source has no row.
+        rows: Rows that lie in it now; None where the source can't count them.
+        parts: Questions that it is read by.
+    """
+
+    source: str
+    stream: str
+    interval: tuple[str | None, str | None] | None
+    rows: int | None
+    parts: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +184,11 @@ class StreamCheck:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
-    """How one stream stands, for `lienthong status`. Times are ISO 8601 UTC."""
+    """How one stream stands, for `lienthong status`. Times are ISO 8601 UTC.
+
+    `gaps` were never read, `again` is to be read once more (a full read or a backfill that broke
+    off); the next sync reads both.
+    """
 
     source: str
     stream: str
@@ -163,6 +201,7 @@ class StreamStatus:
     quarantined: int = 0
     coverage: tuple[tuple[str | None, str | None], ...] = ()
     gaps: tuple[tuple[str | None, str | None], ...] = ()
+    again: tuple[tuple[str | None, str | None], ...] = ()
     landing_version: int = 0
 
 

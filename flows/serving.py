@@ -12,6 +12,7 @@ from flows import steps
 from flows.catalog import load_catalog
 from flows.nightly import (
     RunFailed,
+    backfill_source,
     nightly,
     problem_of,
     sync_source,
@@ -67,6 +68,37 @@ def sync_on_server(
         )
         receipts += _report_of(state).receipts
     return receipts
+
+
+def backfill_on_server(
+    name: str, options: SyncOptions, *, warehouse: str, sources_dir: Path
+) -> list[Receipt]:
+    """Reads an interval again here, as a flow run that the server of `PREFECT_API_URL` shows.
+
+    Args:
+        name: The source.
+        options: See `flows.steps.backfill`.
+        warehouse: URI of the warehouse.
+        sources_dir: Folder of the sources.
+
+    Raises:
+        ConfigError: See `flows.steps.plan_backfill`.
+        LienThongError: The server does not answer.
+    """
+    require_server()
+    steps.plan_backfill(steps.check_context(sources_dir), name, options)
+    low, high = options.interval or ("", "")
+    state = backfill_source(
+        source=name,
+        low=low,
+        high=high,
+        reason=options.reason or "",
+        stream=options.stream,
+        warehouse=warehouse,
+        sources_dir=str(sources_dir),
+        return_state=True,
+    )
+    return list(_report_of(state).receipts)
 
 
 def _report_of(state: State[Any]) -> NightReport:

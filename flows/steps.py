@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from polars.exceptions import PanicException
 
+from flows.backfilling import plan_backfill
 from flows.catalog import Catalog
 from flows.checking import check_source, examine_source
 from flows.context import Context, check_context, new_sync_id, open_context
@@ -27,7 +28,7 @@ from flows.looking import (
 )
 from flows.outcome import night_report
 from flows.reading import LandResult, read_and_land
-from flows.receipts import NightReport, Receipt, SyncOptions
+from flows.receipts import NightReport, Receipt, SyncOptions, explained
 from flows.releasing import release_of_night
 from flows.repairing import audit, rebuild
 
@@ -35,6 +36,7 @@ __all__ = [
     "Context",
     "LandResult",
     "audit",
+    "backfill",
     "broken_yaml",
     "check_context",
     "check_source",
@@ -46,6 +48,7 @@ __all__ = [
     "new_sync_id",
     "nightly",
     "open_context",
+    "plan_backfill",
     "quarantine_list",
     "quarantine_show",
     "read_and_land",
@@ -100,9 +103,28 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
     for entity, chosen in _by_entity(context, lands).items():
         receipts += _integrated(context, entity, chosen, sync_id)
     context.unfollow()
-    ordered = sorted(receipts, key=lambda r: (r.source, r.stream, r.entity or ""))
-    finish(context, sync_id=sync_id, receipts=ordered)
+    told_why = explained(receipts, options)
+    ordered = sorted(told_why, key=lambda r: (r.source, r.stream, r.entity or ""))
+    finish(context, sync_id=sync_id, receipts=ordered, kind=options.kind)
     return ordered
+
+
+def backfill(context: Context, source_name: str, options: SyncOptions) -> list[Receipt]:
+    """Reads an interval of a source's cursor again, lands what differs, and integrates it.
+
+    Args:
+        context: Catalog and warehouse.
+        source_name: The source.
+        options: Its `interval`, its `reason`, and one `stream` of the source where it names one.
+
+    Returns:
+        One receipt per stream and entity.
+
+    Raises:
+        ConfigError: See `plan_backfill`.
+    """
+    plan_backfill(context, source_name, options)
+    return sync(context, [source_name], options)
 
 
 def nightly(context: Context) -> NightReport:

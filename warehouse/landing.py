@@ -16,16 +16,17 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from schemas.errors import WarehouseError
+from schemas.errors import LienThongError, WarehouseError
 from schemas.keys import key_text
 from schemas.rows import LANDING
 from warehouse.ahead import ahead
 from warehouse.delta import LostRaceError, Table, as_table
+from warehouse.intervals import CursorValue
 from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
 from warehouse.landing_stamp import ReadStamp, stamp
 from warehouse.phases import reached
 from warehouse.prior import Prior, cursor_values
-from warehouse.state import CursorValue, StreamState
+from warehouse.state import StreamState
 
 CHUNK_ROWS: Final = 200_000
 PIECE_ROWS: Final = 50_000
@@ -41,9 +42,13 @@ class Checkpoint:
 
     Attributes:
         advance: The stream's state once the part is added to it.
+        is_urgent: Commit it now, also without a row.
+        is_apart: No later part gives a row of this one again.
     """
 
     advance: Callable[[StreamState], StreamState]
+    is_urgent: bool = False
+    is_apart: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,20 +215,19 @@ class _Landing:
         self._rows = self._landed = self._same = self._unreadable = 0
         self._next_row = 1
         self._held: list[Checkpoint] = []
+        self._at_checkpoint = self._outcome()
         self._claimed_at = time.monotonic()
 
     def run(self) -> LandOutcome:
         pending = empty_like(self._table.schema)
-        with ahead(self._chunks()) as parts:
-            for part in parts:
-                if isinstance(part, Checkpoint):
-                    pending = self._claim(part, pending)
-                    continue
-                new = self._new_rows(part)
-                if pending.num_rows and pending.num_rows + new.num_rows > CHUNK_ROWS:
-                    self._commit(pending, advance=None)
-                    pending = empty_like(self._table.schema)
-                pending = pa.concat_tables([pending, self._told(new)])
+        try:
+            with ahead(self._chunks()) as parts:
+                for part in parts:
+                    pending = self._taken(part, pending)
+        except LienThongError:
+            if self._held:  # parts without a row that were read to their end
+                self._claimed(empty_like(self._table.schema))
+            raise
         end = self._read.ended()
         tombstones, waiting = self._finish(pending, end)
         return self._outcome(tombstones=tombstones, waiting=waiting)
@@ -239,15 +243,25 @@ class _Landing:
             landing_version=self._expected,
         )
 
+    def _taken(self, part: pa.Table | Checkpoint, pending: pa.Table) -> pa.Table:
+        """Takes in what comes next; returns the rows that wait for the next commit."""
+        if isinstance(part, Checkpoint):
+            return self._claim(part, pending)
+        new = self._new_rows(part)
+        if pending.num_rows and pending.num_rows + new.num_rows > CHUNK_ROWS:
+            self._commit(pending, advance=None)
+            pending = empty_like(self._table.schema)
+        return pa.concat_tables([pending, self._told(new)])
+
     def _claim(self, checkpoint: Checkpoint, pending: pa.Table) -> pa.Table:
         """Commits what is pending and the state that it completes; without rows not every time."""
         self._held.append(checkpoint)
+        self._at_checkpoint = self._outcome()
         is_due = time.monotonic() - self._claimed_at >= _CLAIM_EVERY
-        if pending.num_rows or is_due:
-            self._commit(pending, advance=lambda state: state)
-            self._prior.add(pl.DataFrame(pending.select(["_key", "_row_hash"])))
-            self._claimed_at = time.monotonic()
-            self._read.claimed(self._outcome())
+        if pending.num_rows or is_due or checkpoint.is_urgent:
+            self._claimed(pending)
+            if not checkpoint.is_apart:
+                self._prior.add(pl.DataFrame(pending.select(["_key", "_row_hash"])))
         return empty_like(self._table.schema)
 
     def _told(self, rows: pa.Table) -> pa.Table:
@@ -255,6 +269,11 @@ class _Landing:
         numbered = _numbered(rows, self._expected + 1)
         self._read.arrived(numbered, self._expected + 1)
         return numbered
+
+    def _claimed(self, pending: pa.Table) -> None:
+        self._commit(pending, advance=lambda state: state)
+        self._claimed_at = time.monotonic()
+        self._read.claimed(replace(self._at_checkpoint, landing_version=self._expected))
 
     def _chunks(self) -> Iterator[pa.Table | Checkpoint]:
         # To compare with what is landed pays for many rows at once.

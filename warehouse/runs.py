@@ -36,6 +36,7 @@ SCHEMA: Final = pa.schema(
         pa.field("warnings", pa.string()),  # JSON: rule to rows
         pa.field("seconds", pa.float64()),
         pa.field("ended_at", pa.timestamp("us", tz="UTC")),
+        pa.field("reason", pa.string()),
     ]
 )
 
@@ -50,7 +51,14 @@ class Runs:
         """Appends receipts in the form of SCHEMA."""
         if records:
             rows = pa.Table.from_pylist(list(records), SCHEMA)
-            retried(lambda: Table.open_or_create(self.uri, SCHEMA).append(rows))
+            retried(lambda: self._table().append(rows))
+
+    def _table(self) -> Table:
+        """The table with every column of today: an older warehouse lacks the latest."""
+        table = Table.open_or_create(self.uri, SCHEMA)
+        if added := [field for field in SCHEMA if field.name not in table.schema.names]:
+            table.add_columns(added)
+        return table
 
     def scan(self) -> pl.LazyFrame:
         """Every receipt, lazily."""

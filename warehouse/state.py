@@ -7,53 +7,39 @@ between the two (measured: 14,000 duplicates in 60 kills).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from schemas.errors import WarehouseError
+from warehouse.intervals import (
+    CursorValue,
+    Interval,
+    Intervals,
+    decode_cursor,
+    encode_cursor,
+    is_comparable,
+    joined,
+    shown_cursor,
+    within,
+    without,
+)
 
-STATE_FORMAT: Final = 1
-CursorValue = datetime | date | int | str
+__all__ = [
+    "CursorValue",
+    "Interval",
+    "LandedFile",
+    "Snapshot",
+    "StreamState",
+    "Unfinished",
+    "decode_cursor",
+    "encode_cursor",
+    "shown_cursor",
+]
+
+STATE_FORMAT: Final = 2
 _KEPT_SNAPSHOTS: Final = 64
-
-
-def encode_cursor(value: CursorValue) -> str:
-    """A cursor value as text that `decode_cursor` reads back with its type."""
-    if isinstance(value, datetime):
-        return "timestamp:" + value.isoformat()
-    if isinstance(value, date):
-        return "date:" + value.isoformat()
-    if isinstance(value, int):
-        return f"integer:{value}"
-    return "text:" + value
-
-
-def decode_cursor(text: str) -> CursorValue:
-    """The cursor value that `encode_cursor` wrote."""
-    kind, _, value = text.partition(":")
-    match kind:
-        case "timestamp":
-            return datetime.fromisoformat(value)
-        case "date":
-            return date.fromisoformat(value)
-        case "integer":
-            return int(value)
-        case _:
-            return value
-
-
-def shown_cursor(text: str | None) -> str | None:
-    """The value of an encoded cursor for a person, without its type."""
-    return None if text is None else text.partition(":")[2]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """What a read covered of the cursor, `[low, high)`, as encoded values; None: from the start."""
-
-    low: str | None
-    high: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +49,22 @@ class Snapshot:
     high: str
     xmin: int
     xmax: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """A read that broke off behind one of its parts, or that was asked for and hasn't begun.
+
+    Attributes:
+        wanted: What of it is still to be read, in order.
+        oldest: The snapshot of its oldest part. A transaction open then may commit rows behind
+            every later part, however many runs it takes to read them all.
+        is_full: It was to read everything again.
+    """
+
+    wanted: Intervals = ()
+    oldest: Snapshot | None = None
+    is_full: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,9 @@ class StreamState:
 
     Attributes:
         format: Version of this form.
+        column: The cursor that the intervals are of; None in a state that is older than this.
         coverage: Intervals covered, in order, touching ones joined.
+        unfinished: What a read has begun and not ended.
         snapshots: The reads that still matter for late commits, oldest first.
         files: Path to what is landed of it.
         last_read_at: Start of the last read that ended cleanly (ISO 8601 UTC).
@@ -88,7 +92,9 @@ class StreamState:
     """
 
     format: int = STATE_FORMAT
-    coverage: tuple[Interval, ...] = ()
+    column: str | None = None
+    coverage: Intervals = ()
+    unfinished: Unfinished | None = None
     snapshots: tuple[Snapshot, ...] = ()
     files: dict[str, LandedFile] = field(default_factory=dict)
     last_read_at: str | None = None
@@ -97,7 +103,8 @@ class StreamState:
 
     def to_json(self) -> str:
         """The state as one line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"), sort_keys=True)
+        text = {**asdict(self), "format": STATE_FORMAT}
+        return json.dumps(text, separators=(",", ":"), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | None) -> StreamState:
@@ -115,8 +122,9 @@ class StreamState:
                 f"{STATE_FORMAT}: upgrade Liên Thông"
             )
         return cls(
-            format=raw["format"],
-            coverage=tuple(Interval(**i) for i in raw["coverage"]),
+            column=raw.get("column"),
+            coverage=_intervals(raw["coverage"]),
+            unfinished=_unfinished(raw.get("unfinished")),
             snapshots=tuple(Snapshot(**s) for s in raw["snapshots"]),
             files={path: LandedFile(**f) for path, f in raw["files"].items()},
             last_read_at=raw["last_read_at"],
@@ -124,28 +132,126 @@ class StreamState:
             pending_deletes=raw["pending_deletes"],
         )
 
+    def of_cursor(self, column: str, *, high: CursorValue) -> StreamState:
+        """The state for a read by this cursor: intervals of another one cover nothing of it.
+
+        Args:
+            column: The cursor's column.
+            high: Upper bound of the read; values of another kind can't be compared with it.
+        """
+        known = [interval.bounds[1] for interval in (*self.coverage, *self._wanted)]
+        is_same = self.column in {None, column} and all(is_comparable(k, high) for k in known)
+        if not is_same:
+            return replace(self, column=column, coverage=(), unfinished=None, snapshots=())
+        return replace(self, column=column)
+
+    def gaps(self, start: CursorValue | None = None) -> Intervals:
+        """What was never read, up to the last value covered or asked for.
+
+        Args:
+            start: Where the stream begins; None: at its very first row.
+        """
+        if not self.coverage:
+            return self._wanted
+        known = joined([*self.coverage, *self._wanted])
+        first = known[0].bounds[0]
+        if first is None or (start is not None and not is_comparable(first, start)):
+            start = first
+        (_, last) = known[-1].bounds
+        is_some = start is None or start < last  # type: ignore[operator]
+        return without([Interval.of(start, last)], self.coverage) if is_some else ()
+
+    @property
+    def again(self) -> Intervals:
+        """What was asked for once more, and hasn't been read since."""
+        return within(self._wanted, self.coverage)
+
+    @property
+    def _wanted(self) -> Intervals:
+        return () if self.unfinished is None else self.unfinished.wanted
+
+    def to_read(
+        self,
+        *,
+        high: CursorValue,
+        late_window: timedelta | int,
+        start: CursorValue | None = None,
+        full: bool = False,
+    ) -> Intervals:
+        """What the next read has to cover, in order: the gaps, what was begun, what is new.
+
+        Args:
+            high: Upper bound of the read.
+            late_window: How far behind a bound rows may have been committed late.
+            start: Where the stream begins; None: at its very first row.
+            full: Read everything again; one that was begun goes on where it broke off.
+        """
+        goes_on = self.unfinished is not None and self.unfinished.is_full
+        everything = Interval.of(start, high)
+        if not self.coverage or (full and not goes_on):
+            return (everything,)
+        low = self.next_low(late_window)
+        missing = within([*self.gaps(start), *self._wanted], [Interval.of(None, high)])
+        # Rows may have come late to where an earlier read ended, and nowhere else.
+        ends = {interval.high for interval in self.coverage}
+        behind = [_begun_before(m, late_window) if m.low in ends else m for m in missing]
+        tail = everything if low is None else Interval.of(_least(low, high), high)
+        # The late window doesn't lead back behind the first row that there is.
+        return _not_before([*behind, tail], start)
+
     def next_low(self, late_window: timedelta | int) -> CursorValue | None:
-        """Where the next read starts: None reads everything.
+        """Where the read of what is new starts: None reads everything.
 
         The bound goes back by the late window behind the last covered value. With PostgreSQL's
         snapshots it goes further back while a transaction is open that began before a read: rows it
         commits are stamped with a time already covered. Transactions open at the last read have ids
-        of at least its xmin; a read whose xmax is not above that xmin came before all of them.
+        of at least its xmin; a read whose xmax is not above that xmin came before all of them. A
+        read that broke off is ended first, and goes back for the transactions of all its parts.
         """
         if not self.coverage:
             return None
-        high = self.coverage[-1].high
-        if self.snapshots:
+        high = decode_cursor(self.coverage[-1].high)
+        is_going_on = self.unfinished is not None and self.unfinished.oldest is not None
+        if self.snapshots and not is_going_on:
             oldest_open = self.snapshots[-1].xmin
             before = [s for s in self.snapshots if s.xmax <= oldest_open]
-            if not before:
-                return (
-                    None
-                    if len(self.snapshots) < _KEPT_SNAPSHOTS
-                    else _back(decode_cursor(self.snapshots[0].high), late_window)
-                )
-            high = before[-1].high
-        return _back(decode_cursor(high), late_window)
+            if not before and len(self.snapshots) < _KEPT_SNAPSHOTS:
+                return None
+            known = (before or self.snapshots[:1])[-1]
+            high = _least(high, decode_cursor(known.high))
+        return _back(high, late_window)
+
+    def asking(self, interval: Interval) -> StreamState:
+        """The state once somebody asks for an interval: it is read, if not now, then next."""
+        known = self.unfinished or Unfinished()
+        wanted = joined([*known.wanted, interval])
+        return replace(self, unfinished=replace(known, wanted=wanted))
+
+    def after_part(
+        self,
+        part: Interval,
+        *,
+        rest: Sequence[Interval] = (),
+        oldest: Snapshot | None = None,
+        is_full: bool = False,
+    ) -> StreamState:
+        """The state once a part of a read is added.
+
+        Args:
+            part: What it covered.
+            rest: What of the read is to come.
+            oldest: The snapshot of the read's first part.
+            is_full: The read was begun to read everything again.
+        """
+        known = self.unfinished or Unfinished()
+        begun = replace(
+            known,
+            wanted=without([*known.wanted, *rest], [part]),
+            oldest=oldest if is_full else known.oldest or oldest,
+            is_full=known.is_full or is_full,
+        )
+        covered = joined([*self.coverage, part])
+        return replace(self, coverage=covered, unfinished=None if begun == Unfinished() else begun)
 
     def after_read(
         self,
@@ -156,28 +262,46 @@ class StreamState:
         snapshot: tuple[int, int] | None,
         files: dict[str, LandedFile] | None,
     ) -> StreamState:
-        """The state once a read that ended cleanly is added."""
+        """The state once a read that ended cleanly is added.
+
+        Args:
+            low: Where its last part began; earlier ones were added by `after_part`.
+            high: Upper bound of the read.
+            read_at: Its start, UTC.
+            snapshot: xmin and xmax of its first part.
+            files: The files that it saw, with what is landed of them.
+        """
         state = replace(self, last_read_at=read_at.astimezone(UTC).isoformat())
         if files is not None:
             state = replace(state, files=files)
         if high is None:
             return state
-        covered = Interval(
-            low=None if low is None else encode_cursor(low), high=encode_cursor(high)
-        )
-        state = replace(state, coverage=_joined([*self.coverage, covered]))
-        if snapshot is not None:
-            seen = Snapshot(high=covered.high, xmin=snapshot[0], xmax=snapshot[1])
-            kept = [s for s in self.snapshots if s.xmax > snapshot[0]]
-            older = [s for s in self.snapshots if s.xmax <= snapshot[0]][-1:]
-            state = replace(state, snapshots=tuple([*older, *kept, seen][-_KEPT_SNAPSHOTS:]))
-        return state
+        part = Interval.of(low, high)
+        oldest = None if self.unfinished is None else self.unfinished.oldest
+        state = state.after_part(part)
+        left = () if state.unfinished is None else state.unfinished.wanted
+        state = replace(state, unfinished=Unfinished(wanted=left) if left else None)
+        if snapshot is None:
+            return state
+        seen = oldest or Snapshot(high=part.high, xmin=snapshot[0], xmax=snapshot[1])
+        kept = [s for s in self.snapshots if s.xmax > seen.xmin]
+        older = [s for s in self.snapshots if s.xmax <= seen.xmin][-1:]
+        return replace(state, snapshots=tuple([*older, *kept, seen][-_KEPT_SNAPSHOTS:]))
 
-    @property
-    def gaps(self) -> tuple[tuple[str, str], ...]:
-        """The cursor ranges between covered intervals (encoded values)."""
-        pairs = zip(self.coverage, self.coverage[1:], strict=False)
-        return tuple((a.high, b.low) for a, b in pairs if b.low is not None)
+
+def _intervals(raw: Sequence[dict[str, Any]]) -> Intervals:
+    return tuple(Interval(**interval) for interval in raw)
+
+
+def _unfinished(raw: dict[str, Any] | None) -> Unfinished | None:
+    if raw is None:
+        return None
+    oldest = raw["oldest"]
+    return Unfinished(
+        wanted=_intervals(raw["wanted"]),
+        oldest=None if oldest is None else Snapshot(**oldest),
+        is_full=raw["is_full"],
+    )
 
 
 def _back(high: CursorValue, late_window: timedelta | int) -> CursorValue:
@@ -188,21 +312,25 @@ def _back(high: CursorValue, late_window: timedelta | int) -> CursorValue:
     return high
 
 
-def _joined(intervals: list[Interval]) -> tuple[Interval, ...]:
-    def start(interval: Interval) -> tuple[bool, Any]:
-        low = interval.low
-        return (low is not None, 0 if low is None else decode_cursor(low))
+def _begun_before(gap: Interval, late_window: timedelta | int) -> Interval:
+    """A gap with the late window in front."""
+    low, high = gap.bounds
+    return gap if low is None else Interval.of(_back(low, late_window), high)
 
-    joined: list[Interval] = []
-    for interval in sorted(intervals, key=start):
-        last = joined[-1] if joined else None
-        if last is None:
-            joined.append(interval)
-            continue
-        low, last_high = interval.low, decode_cursor(last.high)
-        if low is None or decode_cursor(low) <= last_high:  # type: ignore[operator]
-            high = max(last_high, decode_cursor(interval.high))
-            joined[-1] = Interval(low=last.low, high=encode_cursor(high))
-        else:
-            joined.append(interval)
-    return tuple(joined)
+
+def _not_before(intervals: Sequence[Interval], start: CursorValue | None) -> Intervals:
+    every = joined(intervals)
+    if start is None:
+        return every
+    kept: list[Interval] = []
+    for one in every:
+        low, high = one.bounds
+        if low is None or not is_comparable(low, start) or low >= start:  # type: ignore[operator]
+            kept.append(one)
+        elif high > start:  # type: ignore[operator]
+            kept.append(Interval.of(start, high))
+    return tuple(kept)
+
+
+def _least(one: CursorValue, other: CursorValue) -> CursorValue:
+    return min(one, other)

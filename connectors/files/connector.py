@@ -50,6 +50,16 @@ class FilesConnector:
         _options(spec)
         return None
 
+    def low(self, spec: StreamSpec) -> CursorValue | None:
+        """See `Connector.low`: files have no cursor."""
+        _options(spec)
+        return None
+
+    def count(self, spec: StreamSpec, *, low: CursorValue, high: CursorValue) -> int | None:
+        """See `Connector.count`: files have no cursor."""
+        _options(spec)
+        return None
+
     def read(self, spec: StreamSpec, request: ReadRequest) -> FilesRead:
         """See `Connector.read`. Every new file is scanned and its header found before a row."""
         options = _options(spec)

@@ -66,7 +66,8 @@ class RestConnector:
         high = self.high(spec)
         low = None
         if spec.cursor is not None and isinstance(high, datetime):
-            low = high - (spec.cursor.chunk or _LOOK_BACK)
+            chunk = spec.cursor.chunk
+            low = high - (chunk if isinstance(chunk, timedelta) else _LOOK_BACK)
         # Without columns the names are wanted alone, and pages can't be told apart.
         request = ReadRequest(low=low, high=high, limit=sample_rows if spec.columns else 1)
         with self.read(spec, request) as read:
@@ -86,6 +87,15 @@ class RestConnector:
         if now is None:
             self._clock_note = "the server doesn't tell its time: our own clock bounds the interval"
         return ((now or self._clock.now()) - spec.cursor.lag).replace(microsecond=0)
+
+    def low(self, spec: StreamSpec) -> CursorValue | None:
+        """See `Connector.low`: what the YAML says; an API doesn't tell."""
+        return None if spec.cursor is None else spec.cursor.start
+
+    def count(self, spec: StreamSpec, *, low: CursorValue, high: CursorValue) -> int | None:
+        """See `Connector.count`: an API would have to be read for it."""
+        _options(spec)
+        return None
 
     def read(self, spec: StreamSpec, request: ReadRequest) -> RestRead:
         """See `Connector.read`. The first request is made when the first batch is wanted."""

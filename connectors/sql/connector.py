@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from types import TracebackType
 from zoneinfo import ZoneInfo
 
@@ -20,11 +21,13 @@ from connectors.protocol import (
     ReadRequest,
     ReadSummary,
     StreamSpec,
+    cursor_value,
     missing_columns,
 )
 from connectors.registry import SqlOptions, SqlStream
 from connectors.sampling import SAMPLE_ROWS
 from connectors.sql import statements
+from connectors.sql.cutting import ORDERED, Cut
 from connectors.sql.session import Database, Session
 from connectors.sql.types import SourceColumn
 from connectors.sql.values import delivered_schema
@@ -84,24 +87,51 @@ class SqlConnector:
                 return _clock_bound(spec.cursor, column, now=bound, zone=session.zone)
             return _next_after(column, session.row(statements.highest(table.source, column))[0])
 
+    def low(self, spec: StreamSpec) -> CursorValue | None:
+        """See `Connector.low`. Times that aren't carried, and texts, have no least one."""
+        if spec.cursor is None:
+            return None
+        with self._database.session(_where(spec)) as session:
+            table = _Table(spec, session, self._options)
+            column = table.wanted([spec.cursor.column])[0]
+            if column.cursor not in ORDERED:
+                return None
+            is_carried = [sa.not_(statements.without(column))]
+            least = statements.rows(table.source, [column], where=is_carried, order=column, limit=1)
+            for batch in session.stream(least, [column], batch_rows=1):
+                for cell in batch.column(0):
+                    return cursor_value(cell.as_py())
+        return None
+
+    def count(self, spec: StreamSpec, *, low: CursorValue, high: CursorValue) -> int | None:
+        """See `Connector.count`."""
+        if spec.cursor is None:
+            return None
+        with self._database.session(_where(spec)) as session:
+            table = _Table(spec, session, self._options)
+            column = table.wanted([spec.cursor.column])[0]
+            inside = [
+                statements.at_least(column, low, session.zone),
+                statements.below(column, high, session.zone),
+            ]
+            return int(session.row(statements.counted(table.source, inside))[0])
+
     def read(self, spec: StreamSpec, request: ReadRequest) -> SqlRead:
         """See `Connector.read`."""
         with ExitStack() as stack:
             session = stack.enter_context(self._database.session(_where(spec)))
             table = _Table(spec, session, self._options)
             columns = table.wanted(spec.columns)
-            summary = _summary(spec, request, session=session, table=table)
-            statement = statements.rows(
-                table.source,
-                columns,
-                where=_interval(spec, request, table=table, zone=session.zone),
-                limit=request.limit,
+            summary, wanted = _asked(spec, request, session=session, table=table)
+            first, *others = wanted
+            batches = session.stream(first, columns, batch_rows=request.batch_rows)
+            more = (
+                session.stream(other, columns, batch_rows=request.batch_rows) for other in others
             )
-            batches = session.stream(statement, columns, batch_rows=request.batch_rows)
             read = SqlRead(
                 schema=delivered_schema(columns),
                 summary=summary,
-                batches=batches,
+                batches=chain(batches, chain.from_iterable(more)),
                 limit=request.limit,
                 on_close=stack.pop_all(),
             )
@@ -219,36 +249,33 @@ def _where(spec: StreamSpec) -> str:
     return f"stream {spec.name!r}, " + (f"table {table!r}" if table else "query")
 
 
-def _interval(
-    spec: StreamSpec, request: ReadRequest, *, table: _Table, zone: str
-) -> list[sa.ColumnElement[bool]]:
-    if spec.cursor is None or request.low is None:
-        return []
-    cursor = table.wanted([spec.cursor.column])[0]
-    where = [statements.at_least(cursor, request.low, zone)]
-    if request.high is not None:
-        where.append(statements.below(cursor, request.high, zone))
-    return where
-
-
-def _summary(
+def _asked(
     spec: StreamSpec, request: ReadRequest, *, session: Session, table: _Table
-) -> ReadSummary:
+) -> tuple[ReadSummary, list[statements.Statement]]:
+    """What is counted beside the rows of a request, and the statements that give them."""
+    columns = table.wanted(spec.columns)
     summary = ReadSummary()
     if (snapshot := session.snapshot()) is not None:
         summary.snapshot_xmin, summary.snapshot_xmax = snapshot
     if spec.cursor is None:
-        return summary
-    cursor = table.wanted([spec.cursor.column])[0]
-    statement = statements.counts(
-        table.source, cursor, key=table.wanted(spec.key), high=request.high, zone=session.zone
-    )
-    counted = session.row(statement)
-    summary.null_cursor = counted[0]
-    if request.high is not None:
-        summary.future_cursor = counted[1]
-        summary.source_rows = counted[2] if spec.cursor.deletes else None
-    return summary
+        return summary, [statements.rows(table.source, columns, limit=request.limit)]
+    cut = Cut(column=table.wanted([spec.cursor.column])[0], request=request, zone=session.zone)
+    summary.is_exact = True
+    if request.is_last or request.ordered_from is not None:
+        counts = statements.counts(
+            table.source, cut.column, key=table.wanted(spec.key), high=request.high,
+            zone=session.zone, inside=cut.conditions,
+        )  # fmt: skip
+        found, without, *rest = session.row(counts)
+        past, below = rest or (0, None)
+        if request.is_last:
+            summary.null_cursor, summary.future_cursor = without, past
+            summary.source_rows = below if spec.cursor.deletes else None
+        if cut.is_ordered(found):
+            summary.is_ordered = True
+            return summary, cut.ordered(table.source, columns, has_outside=without + past > 0)
+    rows = statements.rows(table.source, columns, where=cut.conditions, limit=request.limit)
+    return summary, [rows]
 
 
 def _demand_number(cursor: Cursor, column: SourceColumn) -> None:

@@ -84,32 +84,55 @@ def rows(
     *,
     where: Sequence[sa.ColumnElement[bool]] = (),
     limit: int | None = None,
+    order: SourceColumn | None = None,
 ) -> Statement:
-    """The columns as they are delivered, under their own names."""
+    """The columns as they are delivered, under their own names; in the order of one of them."""
     statement = sa.select(*[_delivered(column) for column in columns]).select_from(source)
+    if order is not None:
+        statement = statement.order_by(_of_source(order, source))
     return statement.where(*where).limit(limit)
 
 
-def _raw(column: SourceColumn) -> sa.ColumnElement[Any]:
+def _of_source(column: SourceColumn, source: sa.FromClause) -> sa.ColumnElement[Any]:
+    """The column with its table: an ORDER BY would take the bare name for what is delivered."""
+    named: sa.ColumnClause[Any] = sa.column(quoted_name(column.name, quote=True))
+    named.table = source
+    return named
+
+
+def raw(column: SourceColumn) -> sa.ColumnElement[Any]:
     """The column under exactly its name: unquoted, Oracle would fold it."""
     return sa.column(quoted_name(column.name, quote=True))
 
 
 def _delivered(column: SourceColumn) -> sa.ColumnElement[Any]:
-    raw = _raw(column)
+    bare = raw(column)
     if column.cast == "none":
-        return raw
-    return applied(raw, column.cast, name=column.name).label(quoted_name(column.name, quote=True))
+        return bare
+    return applied(bare, column.cast, name=column.name).label(quoted_name(column.name, quote=True))
 
 
 def at_least(column: SourceColumn, low: CursorValue, zone: str) -> sa.ColumnElement[bool]:
     """Cursor >= low."""
-    return _raw(column) >= bound(column, low, zone)
+    return raw(column) >= bound(column, low, zone)
 
 
 def below(column: SourceColumn, high: CursorValue, zone: str) -> sa.ColumnElement[bool]:
     """Cursor < high."""
-    return _raw(column) < bound(column, high, zone)
+    return raw(column) < bound(column, high, zone)
+
+
+def without(column: SourceColumn) -> sa.ColumnElement[bool]:
+    """The cursor has no value, or none that is carried: its row lies in no interval."""
+    cursor = raw(column)
+    none: sa.ColumnElement[bool] = cursor.is_(None)
+    first = first_carried(column)
+    return none if first is None else sa.or_(none, cursor < first)
+
+
+def counted(source: sa.FromClause, where: Sequence[sa.ColumnElement[bool]]) -> Statement:
+    """How many rows there are of those."""
+    return selected(sa.func.count().label("found")).select_from(source).where(*where)
 
 
 def counts(
@@ -119,33 +142,36 @@ def counts(
     key: Sequence[SourceColumn],
     high: CursorValue | None,
     zone: str,
+    inside: Sequence[sa.ColumnElement[bool]] = (),
 ) -> Statement:
-    """One row, from one scan: rows without a cursor, at or past `high`, with a key below `high`.
+    """One row, from one scan: rows `inside`, without a cursor, at or past `high`, below `high`.
 
-    The last number is held against landed keys: a row with a null in its key is none of them, and
-    counting it would hide a deletion.
+    Nothing limits what is inside where no condition is given. Of the rows below `high` those with
+    a key count: they are held against landed keys, and counting a row with a null in its key would
+    hide a deletion.
 
     A time before the first year that is carried lands as null, so it counts as no cursor: the
     `-infinity` of PostgreSQL, the zero date of MariaDB.
     """
-    cursor = _raw(column)
-    none: sa.ColumnElement[bool] = cursor.is_(None)
-    if (first := first_carried(column)) is not None:
-        none = sa.or_(none, cursor < first)
+    cursor = raw(column)
+    none = without(column)
     conditions = [none]
     if high is not None:
         limit = bound(column, high, zone)
-        keyed = [_raw(part).is_not(None) for part in key]
+        keyed = [raw(part).is_not(None) for part in key]
         conditions += [cursor >= limit, sa.and_(sa.not_(none), cursor < limit, *keyed)]
-    found = [sa.func.count(sa.case((condition, 1))) for condition in conditions]
-    labels = ("without", "past", "below")
+    found: list[sa.ColumnElement[Any]] = [sa.func.count()]
+    if inside:
+        found = [sa.func.count(sa.case((sa.and_(*inside), 1)))]
+    found += [sa.func.count(sa.case((condition, 1))) for condition in conditions]
+    labels = ("inside", "without", "past", "below")
     named = [count.label(name) for count, name in zip(found, labels, strict=False)]
     return selected(*named).select_from(source)
 
 
 def highest(source: sa.FromClause, column: SourceColumn) -> Statement:
     """The greatest cursor value, as text."""
-    cursor = _raw(column)
+    cursor = raw(column)
     if column.cast == "bigint":
         cursor = sa.cast(cursor, sa.BigInteger)
     found = sa.cast(sa.func.max(cursor), _TEXT)

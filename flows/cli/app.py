@@ -15,6 +15,7 @@ import click
 from flows import logs
 from flows.cli import failures
 from flows.cli.ask import schema, sql
+from flows.cli.backfill import backfill
 from flows.cli.common import HELP, INTERRUPTED, Settings, wants_json
 from flows.cli.connected import check
 from flows.cli.demo import demo
@@ -36,7 +37,7 @@ from flows.settings import (
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Connect": (sources, check),
     "Run": (sync, nightly, status),
-    "Repair": (quarantine, rebuild, audit),
+    "Repair": (quarantine, rebuild, backfill, audit),
     "Ask": (sql, schema, release),
     "Try": (demo,),
 }

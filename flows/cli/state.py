@@ -59,5 +59,12 @@ def show_status(lines: Sequence[StreamStatus]) -> None:
         if line.last_error:
             note(f"{where}: {line.last_error}")
         for low, high in line.gaps:
-            note(f"{where}: not read between {low} and {high}; the next sync fills it")
+            note(f"{where}: not read between {begin(low)} and {high}; the next sync fills it")
+        for low, high in line.again:
+            note(f"{where}: to be read again between {begin(low)} and {high}; the next sync does")
+
+
+def begin(low: str | None) -> str:
+    """The beginning of a gap."""
+    return "the first row" if low is None else low
 

@@ -1,0 +1,70 @@
+"""Reading an interval of the cursor again, because a person has a reason to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from flows.asked import asked_interval
+from flows.catalog import Source, Stream
+from flows.context import Context
+from flows.parts import parts
+from flows.receipts import BackfillPlan, SyncOptions
+from schemas.errors import ConfigError
+
+
+def plan_backfill(context: Context, source_name: str, options: SyncOptions) -> list[BackfillPlan]:
+    """What a backfill would read, counted at the source where it can count; writes nothing.
+
+    Args:
+        context: Catalog (and warehouse, which isn't looked at).
+        source_name: The source.
+        options: Its `interval` is what is asked for, its `stream` one stream of the source.
+
+    Raises:
+        ConfigError: No such source or stream, one that isn't read by a cursor, or an interval that
+            its cursor has no values for.
+        TransientSourceError: The source could not be reached.
+        SourceError: It refused.
+    """
+    source = context.catalog.source(source_name)
+    source.demand_active()
+    source.demand_references()
+    streams = _streams(source, options.stream)
+    return [_plan(source, stream, options) for stream in streams]
+
+
+def _streams(source: Source, only: str | None) -> Sequence[Stream]:
+    chosen = list(source.streams.values()) if only is None else [source.stream(only)]
+    for stream in chosen:
+        if stream.spec.cursor is not None:
+            continue
+        again = f"lienthong sync {source.name} --stream {stream.name}"
+        if source.connector_type == "files":
+            how = f"its files are read again by `{again} --full`"
+        else:
+            how = f"it has no cursor and is read whole every time: `{again}`"
+        others = [name for name, one in source.streams.items() if one.spec.cursor is not None]
+        hint = f". Of this source --stream can be {', '.join(others)}" if others else ""
+        message = f"{source.name}, stream {stream.name!r} has no intervals; {how}{hint}"
+        raise ConfigError(message)
+    return chosen
+
+
+def _plan(source: Source, stream: Stream, options: SyncOptions) -> BackfillPlan:
+    spec = stream.spec
+    with closing(source.connect()) as connector:
+        high = connector.high(spec)
+        if spec.cursor is None or high is None or options.interval is None:
+            return BackfillPlan(source=source.name, stream=stream.name, interval=None, rows=0)
+        zone = stream.mapping.timezone
+        interval = asked_interval(options.interval, spec.cursor, high=high, zone=zone)
+        low, to = interval.bounds
+        rows = None if low is None else connector.count(spec, low=low, high=to)
+        return BackfillPlan(
+            source=source.name,
+            stream=stream.name,
+            interval=interval.shown,
+            rows=rows,
+            parts=len(parts((interval,), connector, spec, limit=None)),
+        )
