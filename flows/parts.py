@@ -64,6 +64,7 @@ class Part:
             high=self.top if from_the_first else self.high,
             until=self.high if from_the_first and not self._is_whole else None,
             known_files=request.known_files,
+            batch_rows=min(request.batch_rows, PART_ROWS),
             limit=request.limit,
             stop=request.stop,
             ordered_from=None if self.is_stated else ORDERED_FROM,

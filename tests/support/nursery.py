@@ -45,6 +45,8 @@ class Order:
         nth: See `kill_at`.
         hold_at: Phase in which it waits for a word, when it reaches it for the first time.
         by_path: Break the guard: every commit goes to the table as it is then, whatever was read.
+        full: Read everything again.
+        part_rows: Rows of a part of a large read; twice as many are a large one.
     """
 
     warehouse: str
@@ -55,6 +57,8 @@ class Order:
     nth: int = 1
     hold_at: str | None = None
     by_path: bool = False
+    full: bool = False
+    part_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,12 +216,17 @@ class _Served:
 
 
 def _work(order: Order) -> tuple[list[dict[str, Any]], str | None]:
+    from flows import parts
     from flows.receipts import SyncOptions
     from flows.steps import open_context, sync
 
+    if order.part_rows is not None:
+        parts.PART_ROWS, parts.ORDERED_FROM = order.part_rows, 2 * order.part_rows  # type: ignore[misc]
     context = open_context(warehouse_uri=order.warehouse, sources_dir=Path(order.sources))
     if order.action == "sync":
-        receipts = sync(context, [], SyncOptions(stream=order.stream, accept_deletes=True))
+        receipts = sync(
+            context, [], SyncOptions(stream=order.stream, full=order.full, accept_deletes=True)
+        )
         failed = [r.error for r in receipts if r.status == "failed"]
         return [r.as_record() for r in receipts], failed[0] if failed else None
     return _integrated(context), None
