@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from connectors.protocol import Cursor, CursorValue
@@ -47,7 +47,7 @@ def _bound(text: str, cursor: Cursor, *, like: CursorValue, zone: str) -> Cursor
             return _number(text, cursor, zone)
         case datetime():
             moment = _moment(text, cursor, zone)
-            return moment if like.tzinfo else moment.replace(tzinfo=None)
+            return moment.astimezone(UTC) if like.tzinfo else moment.replace(tzinfo=None)
         case date():
             return _moment(text, cursor, zone).date()
         case _:

@@ -13,9 +13,10 @@ import pytest
 
 from flows.checking import check_source
 from flows.receipts import Receipt, SyncOptions
-from flows.steps import sync
+from flows.steps import status, sync
 from tests.support.api import Api, Asked, Reply, serving
 from tests.support.nights import Nights
+from tests.support.nursery import Order, nursery
 
 SECRET = "khoa-cua-so-tu-phap"
 YAML = """\
@@ -131,6 +132,81 @@ def test_a_failure_keeps_what_has_landed_and_the_next_night_goes_on(
     assert datetime.fromisoformat(earliest) == datetime.fromisoformat(
         str(broken.interval[1])
     ) - timedelta(days=1)
+
+
+def test_windows_without_a_row_that_were_read_before_a_failure_count(
+    tmp_path: Path, api: Api, office: Office
+) -> None:
+    office.write(1, changed=TODAY - timedelta(days=1))
+    office.dead_from = TODAY - timedelta(days=11)
+    one = windowed(tmp_path, api)
+    failed(one)
+    (line,) = status(one.context)
+    ((low, high),) = line.coverage
+    assert datetime.fromisoformat(str(low)) == TODAY - timedelta(days=40)
+    assert datetime.fromisoformat(str(high)) == TODAY - timedelta(days=15)
+    assert [gap[0] for gap in line.gaps] == [high]
+    asked = len(api.asked)
+    office.dead_from = None
+    assert one.dossier("so-api").inserted == 1
+    earliest = min(datetime.fromisoformat(a.query["tu"]) for a in api.asked[asked:])
+    assert earliest == TODAY - timedelta(days=16)  # the late window before it
+    (line,) = status(one.context)
+    assert line.gaps == ()
+
+
+def test_windows_without_a_row_that_were_read_before_a_kill_count(
+    tmp_path: Path, api: Api, office: Office
+) -> None:
+    office.write(1, changed=TODAY - timedelta(days=1))
+    one = windowed(tmp_path, api, days=200)
+    order = Order(warehouse=one.warehouse, sources=str(tmp_path / "sources"), claim_every=0.0)
+    honest, seen = api.answer, [0]
+    with nursery() as runs:
+        runner = runs.runner
+
+        def killing(asked: Asked) -> Reply:
+            seen[0] += 1
+            if seen[0] == 21:
+                runner.process.kill()
+            return honest(asked)
+
+        api.answer = killing
+        assert runs.run(order).killed
+        api.answer = honest
+        asked = len(api.asked)
+        answer = runs.run(order)
+    assert (answer.killed, answer.error) == (False, None)
+    earliest = min(datetime.fromisoformat(a.query["tu"]) for a in api.asked[asked:])
+    # Of twenty windows of five days, what a bound and the clock's probe left.
+    assert earliest >= TODAY - timedelta(days=200 - 18 * 5 + 1)
+    assert list(one.alive("so-api", "1")) == ["HS-001"]
+
+
+def test_a_start_that_moved_earlier_is_read_from_there_and_the_rest_not_again(
+    tmp_path: Path, api: Api, office: Office
+) -> None:
+    for number in range(30):
+        office.write(number, changed=TODAY - timedelta(days=number, hours=1))
+    one = windowed(tmp_path, api, days=10)
+    assert one.dossier("so-api").inserted == 10
+    windowed(tmp_path, api, days=40)
+    (line,) = status(one.context)
+    (gap,) = line.gaps
+    assert [datetime.fromisoformat(str(g)) for g in gap] == [
+        TODAY - timedelta(days=40), TODAY - timedelta(days=10),
+    ]  # fmt: skip
+    asked = len(api.asked)
+    second = one.dossier("so-api")
+    assert second.inserted == 20
+    starts = {datetime.fromisoformat(a.query["tu"]) for a in api.asked[asked:]}
+    old = {TODAY - timedelta(days=days) for days in (40, 35, 30, 25, 20, 15)}
+    assert starts >= old
+    assert len(starts - old) == 1  # the late window before now
+    (line,) = status(one.context)
+    assert line.gaps == ()
+    third = one.dossier("so-api")
+    assert third.read <= 2
 
 
 def test_rows_that_two_windows_give_land_once(tmp_path: Path, api: Api, office: Office) -> None:

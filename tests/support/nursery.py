@@ -47,6 +47,7 @@ class Order:
         by_path: Break the guard: every commit goes to the table as it is then, whatever was read.
         full: Read everything again.
         part_rows: Rows of a part of a large read; twice as many are a large one.
+        claim_every: Seconds between two commits of landing that hold no row.
     """
 
     warehouse: str
@@ -59,6 +60,7 @@ class Order:
     by_path: bool = False
     full: bool = False
     part_rows: int | None = None
+    claim_every: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,11 @@ class Nursery:
     def __init__(self) -> None:
         self._runner, self._spare = Runner(), Runner()
 
+    @property
+    def runner(self) -> Runner:
+        """The process that does the next run."""
+        return self._runner
+
     def run(self, order: Order, *, within: float | None = None) -> Answer:
         """Does one run; kills it when it hasn't ended `within` seconds."""
         self._runner.begin(order)
@@ -219,9 +226,12 @@ def _work(order: Order) -> tuple[list[dict[str, Any]], str | None]:
     from flows import parts
     from flows.receipts import SyncOptions
     from flows.steps import open_context, sync
+    from warehouse import landing
 
     if order.part_rows is not None:
         parts.PART_ROWS, parts.ORDERED_FROM = order.part_rows, 2 * order.part_rows  # type: ignore[misc]
+    if order.claim_every is not None:
+        landing._CLAIM_EVERY = order.claim_every  # type: ignore[misc]
     context = open_context(warehouse_uri=order.warehouse, sources_dir=Path(order.sources))
     if order.action == "sync":
         receipts = sync(
