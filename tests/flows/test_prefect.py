@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,16 @@ pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.slow]
 
 Synced = tuple[Office, CompletedProcess[str], dict[str, Any]]
 
+BACKFILL_YAML = """\
+source: so-bu
+connector: {{type: sql, url: "sqlite:///{path}"}}
+streams:
+  ho_so:
+    table: t
+    key: so
+    cursor: n
+    into: [{{entity: dossier, columns: {{dossier_code: so}}}}]
+"""
 PASSWORD = "mat-khau-bi-mat-7531"  # of a source; must be seen nowhere
 
 
@@ -125,6 +136,26 @@ def test_a_run_of_the_server_changes_nothing_the_second_time(
     done = server.lienthong(*office.options, "sync", "--json")
     (receipt,) = json.loads(done.stdout)
     assert (receipt["landed"], receipt["inserted"], receipt["updated"]) == (0, 0, 0)
+
+
+def test_a_backfill_with_a_server_is_a_flow_run_that_it_shows(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    office = open_office(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "bu.db")) as database, database:
+        database.execute("CREATE TABLE t (so TEXT, n INTEGER)")
+        database.executemany("INSERT INTO t VALUES (?, ?)", [(f"HS-{n}", n) for n in range(9)])
+    office.add_source("so-bu", BACKFILL_YAML.format(path=tmp_path / "bu.db"))
+    words = ("backfill", "so-bu", "--from", "3", "--to", "7", "--reason", "công văn 12", "--json")
+    done = server.lienthong(*office.options, *words)
+    assert done.returncode == 0, done.stderr
+    (receipt,) = json.loads(done.stdout)
+    assert (receipt["read"], receipt["inserted"], receipt["reason"]) == (4, 4, "công văn 12")
+    run = server.flow_run("backfill so-bu")
+    assert run["state_type"] == "COMPLETED"
+    assert run["parameters"]["reason"] == "công văn 12"
+    wrong = server.lienthong(*office.options, *words[:2], "--from", "9", "--to", *words[5:])
+    assert wrong.returncode == 2
 
 
 def test_only_a_source_that_can_not_be_reached_is_tried_again(
