@@ -1,37 +1,70 @@
 """`make bench`: measures, prints a table and writes benchmarks/latest.json.
 
-Usage: python -m benchmarks [NAME]...
+Usage: python -m benchmarks [--scale N] [--output FILE] [NAME]...
+       python -m benchmarks [--scale N] growth
+       python -m benchmarks [--scale N] profile [SUBJECT]...
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 
-from benchmarks import rest
+from benchmarks import events, files, growth, larger, postgres, profile, queries, rest, silent
+from benchmarks.bench import Bench, bench
 from benchmarks.measuring import ROOT, Row
 
-GROUPS = {"rest": rest.rows}
+GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "rest": rest.rows,
+    "postgres": postgres.rows,
+    "changes": larger.changes,
+    "memory": larger.memory,
+    "events": events.rows,
+    "queries": queries.rows,
+    "files": files.rows,
+    "silent": silent.rows,
+}
 LATEST = ROOT / "benchmarks" / "latest.json"
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Measures the named groups, or all. Exit status: 0 done, 2 no such group."""
-    if absent := [name for name in names if name not in GROUPS]:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(GROUPS))
+    parser.add_argument("--scale", type=float, default=1.0, help="0.05: a twentieth of the rows")
+    parser.add_argument("--output", type=Path, help="where the rows go (full size: latest.json)")
+    given = parser.parse_args(arguments)
+    if given.names[:1] == ["growth"]:
+        return growth.main(scale=given.scale)
+    if given.names[:1] == ["profile"]:
+        return profile.main(given.names[1:], scale=given.scale)
+    if absent := [name for name in given.names if name not in GROUPS]:
         sys.stderr.write(f"no benchmark {absent[0]!r}; there are {', '.join(GROUPS)}\n")
         return 2
-    measured: list[Row] = []
-    for name in names or GROUPS:
-        sys.stderr.write(f"measuring {name}\n")
-        for row in GROUPS[name]():
-            sys.stdout.write(line(row) + "\n")
-            sys.stdout.flush()
-            measured.append(row)
-    kept = _others(measured)
-    LATEST.write_text(json.dumps([*kept, *map(asdict, measured)], indent=2) + "\n", "utf-8")
-    sys.stderr.write(f"wrote {LATEST.relative_to(ROOT)}\n")
+    measured = measure(given.names or list(GROUPS), scale=given.scale)
+    output = given.output or (LATEST if given.scale == 1 else None)
+    if output is not None:
+        kept = _others(output, measured)
+        output.write_text(json.dumps([*kept, *map(asdict, measured)], indent=2) + "\n", "utf-8")
+        sys.stderr.write(f"wrote {output}\n")
     return 0
+
+
+def measure(names: list[str], *, scale: float) -> list[Row]:
+    """The rows of some groups, each told as soon as it is there."""
+    measured: list[Row] = []
+    with bench(scale) as one:
+        for name in names:
+            sys.stderr.write(f"measuring {name}\n")
+            for row in GROUPS[name](one):
+                sys.stdout.write(line(row) + "\n")
+                sys.stdout.flush()
+                measured.append(row)
+    return measured
 
 
 def line(row: Row) -> str:
@@ -39,16 +72,16 @@ def line(row: Row) -> str:
     verdict = "met" if row.ratio <= row.bound else "NOT MET"
     return (
         f"{row.name}\n  ours {row.ours_s:.2f} s ({row.peak_mib:.0f} MiB); {row.peer} "
-        f"{row.peer_s:.2f} s; ratio {row.ratio:.2f}, bound {row.bound:g}: {verdict}"
+        f"{row.peer_s:.2f} s; ratio of {row.of} {row.ratio:.2f}, bound {row.bound:g}: {verdict}"
     )
 
 
-def _others(measured: list[Row]) -> list[dict[str, object]]:
+def _others(output: Path, measured: list[Row]) -> list[dict[str, object]]:
     """The rows of earlier runs that weren't measured now."""
-    if not LATEST.exists():
+    if not output.exists():
         return []
     names = {(row.name, row.peer) for row in measured}
-    known: list[dict[str, object]] = json.loads(LATEST.read_text("utf-8"))
+    known: list[dict[str, object]] = json.loads(output.read_text("utf-8"))
     return [row for row in known if (row["name"], row["peer"]) not in names]
 
 

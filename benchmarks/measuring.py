@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+Compared = Literal["seconds", "peak memory"]
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _LONGEST: Final = 600  # seconds: a task that takes longer is given up
@@ -31,7 +33,8 @@ class Measure:
 
     Attributes:
         seconds: Of its timed part; imports and set-up don't count.
-        peak_mib: Most resident memory of the process, imports included (MiB).
+        peak_mib: Most resident memory of the process by the end of its timed part, imports
+            included (MiB).
         facts: What it did: counts to be verified.
     """
 
@@ -49,9 +52,10 @@ class Row:
         ours_s: Seconds, the median of the runs.
         peer: What it is measured beside.
         peer_s: Seconds of the peer, the median of the runs.
-        ratio: Ours to the peer's.
+        ratio: Ours to the peer's: of the seconds, or of what `of` says.
         bound: What the ratio should be at most.
         peak_mib: Most memory of ours (MiB).
+        of: What `ratio` compares.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Row:
     ratio: float
     bound: float
     peak_mib: float
+    of: Compared = "seconds"
 
 
 class Timer:
@@ -68,6 +73,7 @@ class Timer:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.peak_mib = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -77,6 +83,7 @@ class Timer:
             yield
         finally:
             self.seconds += time.perf_counter() - started
+            self.peak_mib = peak_mib()  # what verifies the result afterwards doesn't count
 
 
 def run(task: str, **given: Any) -> Measure:  # noqa: ANN401 - any JSON value
@@ -99,20 +106,49 @@ def run(task: str, **given: Any) -> Measure:  # noqa: ANN401 - any JSON value
 
 
 def beside(
-    name: str, *, ours: list[Measure], peer: str, theirs: list[Measure], bound: float
+    name: str,
+    *,
+    ours: list[Measure],
+    peer: str,
+    theirs: list[Measure],
+    bound: float,
+    of: Compared = "seconds",
 ) -> Row:
     """One line out of the runs of ours and of a peer."""
     mine = median(one.seconds for one in ours)
     other = median(one.seconds for one in theirs)
+    memory = max(one.peak_mib for one in ours)
+    ratio = mine / other
+    if of == "peak memory":
+        ratio = memory / max(one.peak_mib for one in theirs)
     return Row(
         name=name,
         ours_s=round(mine, 3),
         peer=peer,
         peer_s=round(other, 3),
-        ratio=round(mine / other, 3),
+        ratio=round(ratio, 3),
         bound=bound,
-        peak_mib=round(max(one.peak_mib for one in ours), 1),
+        peak_mib=round(memory, 1),
+        of=of,
     )
+
+
+def as_expected(name: str, measure: Measure, expected: Mapping[str, Any]) -> Measure:
+    """The measure, where its facts hold everything expected.
+
+    Raises:
+        RuntimeError: A result isn't whole: it doesn't count.
+    """
+    wrong = {
+        key: (measure.facts.get(key), value)
+        for key, value in expected.items()
+        if measure.facts.get(key) != value
+    }
+    if wrong:
+        told = "; ".join(f"{k}: found {found}, expected {value}" for k, (found, value) in wrong.items())
+        message = f"{name} doesn't count: {told}"
+        raise RuntimeError(message)
+    return measure
 
 
 def peak_mib() -> float:
@@ -132,7 +168,7 @@ def main(task: str, given: str) -> None:
     module, _, function = task.partition(":")
     timer = Timer()
     facts = getattr(importlib.import_module(module), function)(timer, **json.loads(given))
-    measure = {"seconds": timer.seconds, "peak_mib": peak_mib(), "facts": facts}
+    measure = {"seconds": timer.seconds, "peak_mib": timer.peak_mib, "facts": facts}
     sys.stdout.write(json.dumps(measure) + "\n")
 
 

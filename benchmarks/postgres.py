@@ -1,0 +1,147 @@
+"""A million dossiers of a PostgreSQL into validated core, then a night in which 1 % changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks import ours, truth
+from benchmarks.bench import Bench
+from benchmarks.measuring import Measure, Row, Timer, as_expected, beside, run
+
+ROWS = 1_000_000
+_TITLE = "{rows:,} dossiers of PostgreSQL, to validated core"
+
+
+def adbc(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
+    """The same SELECT by ADBC into one Parquet file: about what a machine can do at best."""
+    import pyarrow.parquet as pq
+    from adbc_driver_postgresql import dbapi
+
+    path = f"{folder}/dossiers.parquet"
+    select = f"SELECT {', '.join(ours.COLUMNS)} FROM ho_so"
+    with timer.running(), dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(select)
+        reader = cursor.fetch_record_batch()
+        with pq.ParquetWriter(
+            path, reader.schema, compression="zstd", compression_level=3
+        ) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+    return truth.of_files([path], truth.RAW)
+
+
+def dlt(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
+    """The `sql_table` of dlt with its pyarrow backend, read by a cursor, merged into Delta."""
+    import dlt as library
+    from deltalake import DeltaTable
+    from dlt.sources.sql_database import sql_table
+
+    def pipeline_of(name: str) -> library.Pipeline:
+        return library.pipeline(
+            pipeline_name=name, pipelines_dir=f"{folder}/pipelines", dataset_name=name,
+            destination=library.destinations.filesystem(bucket_url=f"file://{folder}/bucket"),
+        )  # fmt: skip
+
+    def table_of(table: str) -> Any:  # noqa: ANN401 - dlt's own class
+        resource = sql_table(
+            credentials=url.replace("postgresql://", "postgresql+psycopg://"), table=table,
+            backend="pyarrow", included_columns=list(ours.COLUMNS), primary_key="so_ho_so",
+            incremental=library.sources.incremental("ngay_cap_nhat"),
+            write_disposition={"disposition": "merge", "strategy": "upsert"},
+        )  # fmt: skip
+        return resource.apply_hints(table_format="delta")
+
+    pipeline_of("warm").run(table_of("ho_so").add_limit(1), table_name="warm")
+    pipeline = pipeline_of("bench")
+    with timer.running():
+        pipeline.run(table_of("ho_so"))
+    return truth.of_files(DeltaTable(f"{folder}/bucket/bench/ho_so").file_uris(), truth.RAW)
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """The lines of this benchmark."""
+    count = bench.rows(ROWS)
+    database = bench.office.dossiers(count, scale=bench.scale)
+    url = bench.office.url(database)
+    expected = truth.of_office(url)
+    first, limit = _first(bench, url, expected)
+    title = _TITLE.format(rows=count)
+    yield beside(
+        title, ours=first, peer="the same SELECT by ADBC into one Parquet file (zstd 3)",
+        theirs=limit, bound=3.0,
+    )  # fmt: skip
+    made = bench.once(f"dlt-{count}", lambda path: path.joinpath("made").mkdir())
+    done = run("benchmarks.postgres:dlt", url=url, folder=str(made))
+    loading = as_expected("dlt", done, whole(expected))
+    yield beside(
+        title, ours=first, peer="dlt sql_table, pyarrow backend, merged into Delta (no validation)",
+        theirs=[loading], bound=0.6,
+    )  # fmt: skip
+    yield _night(bench, database, made)
+
+
+def loaded(bench: Bench, database: str) -> Path:
+    """A warehouse that holds a database's dossiers, made by an ordinary sync."""
+
+    def make(path: Path) -> None:
+        url = bench.office.url(database)
+        ours.connect(path, url)
+        with bench.scratch() as scratch:
+            done = run("benchmarks.ours:sync", folder=str(path), scratch=str(scratch))
+        as_expected("the first sync", done, whole(truth.of_office(url)))
+
+    return bench.once(f"warehouse-{database}", make)
+
+
+def changed_night(bench: Bench, database: str) -> Measure:
+    """One night of ours over a copy of `loaded`, in which 1 % of a million changed."""
+    url = bench.office.url(bench.office.changed(database, scale=bench.scale))
+    expected = truth.of_office(url)
+    changed = truth.of_office(url, where="ngay_cap_nhat > now() - interval '1 day'")["rows"]
+    with bench.copy(loaded(bench, database)) as folder, bench.scratch() as scratch:
+        ours.connect(folder, url)
+        done = run("benchmarks.ours:sync", folder=str(folder), scratch=str(scratch))
+        return as_expected("the second sync", done, whole(expected) | {"updated": changed})
+
+
+def _first(
+    bench: Bench, url: str, expected: dict[str, Any]
+) -> tuple[list[Measure], list[Measure]]:
+    """Ours and the limit, alternately; the people of ours are looked at too."""
+    first, limit = [], []
+    for _ in range(bench.runs(3)):
+        with bench.scratch() as folder, bench.scratch() as scratch:
+            ours.connect(folder, url)
+            done = run("benchmarks.ours:sync", folder=str(folder), scratch=str(scratch))
+            people = run("benchmarks.ours:pseudonyms", folder=str(folder), url=url)
+            first.append(
+                as_expected("ours", done, whole(expected) | {"evidence": expected["rows"]})
+            )
+            right = {"people": expected["people"], "wrong_pseudonyms": 0}
+            as_expected("ours (people)", people, right)
+        with bench.scratch() as folder:
+            done = run("benchmarks.postgres:adbc", url=url, folder=str(folder))
+            limit.append(as_expected("ADBC", done, whole(expected)))
+    return first, limit
+
+
+def _night(bench: Bench, database: str, first: Path) -> Row:
+    url = bench.office.url(bench.office.changed(database, scale=bench.scale))
+    expected = truth.of_office(url)
+    mine, theirs = [], []
+    for _ in range(bench.runs(3)):
+        mine.append(changed_night(bench, database))
+        with bench.copy(first) as folder:
+            done = run("benchmarks.postgres:dlt", url=url, folder=str(folder))
+            theirs.append(as_expected("dlt", done, whole(expected)))
+    return beside(
+        f"then 1 % of {expected['rows']:,} changed", ours=mine, peer="dlt's second run",
+        theirs=theirs, bound=0.6,
+    )  # fmt: skip
+
+
+def whole(expected: dict[str, Any]) -> dict[str, Any]:
+    """The facts that a result has to have to hold the source's rows."""
+    return {"rows": expected["rows"], "checksum": expected["checksum"]}

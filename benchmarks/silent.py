@@ -1,0 +1,155 @@
+"""A night in which no office has anything new: 150 of them, two streams each."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from benchmarks import dossiers
+from benchmarks.bench import Bench
+from benchmarks.measuring import Measure, Row, Timer, as_expected, beside, run
+
+SOURCES: Final = 150
+_ROWS: Final = 20
+_INTO: Final = {
+    "ho_so": """\
+    into:
+      - entity: dossier
+        columns:
+          dossier_code: so_ho_so
+          received_at: ngay_tiep_nhan
+          status: {from: trang_thai, codes: national_status}
+""",
+    "qua_trinh": """\
+    into:
+      - entity: dossier_event
+        columns: {dossier_code: so_ho_so, event_code: trang_thai, occurred_at: ngay_cap_nhat}
+""",
+}
+_COLUMNS: Final = ("so_ho_so", "ngay_tiep_nhan", "trang_thai", "ngay_cap_nhat")
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """The line of this benchmark."""
+    count = bench.rows(SOURCES)
+    mine: list[Measure] = []
+    bare: list[Measure] = []
+    expected = {"broken": [], "landed": 0, "read": 0, "rows": count * _ROWS, "blocked": []}
+    with bench.scratch() as folder:
+        offices(bench, folder, count)
+        run("benchmarks.silent:night", folder=str(folder))  # the first one, which loads everything
+        for _ in range(bench.runs(3)):
+            done = run("benchmarks.silent:night", folder=str(folder))
+            mine.append(as_expected("a silent night", done, expected))
+            read = run("benchmarks.silent:logs", folder=str(folder))
+            bare.append(as_expected("the logs", read, {"tables": 2 * count}))
+    yield beside(
+        f"a silent night of {count} sources x 2 streams: a third each PostgreSQL, SQLite, CSV",
+        ours=mine, peer="the same count of bare Delta log reads", theirs=bare, bound=4.0,
+    )  # fmt: skip
+
+
+def offices(bench: Bench, folder: Path, count: int) -> None:
+    """Writes the sources, and what they read."""
+    sources = folder / "sources"
+    sources.mkdir()
+    bench.office.execute("postgres", "CREATE DATABASE communes")
+    frame = next(dossiers.frames(_ROWS, scale=1)).select(_COLUMNS)
+    for number in range(count):
+        name = f"xa-{number:03d}"
+        connector, streams = (_postgres, _sqlite, _csv)[number % 3](bench, folder, name, frame)
+        text = f"source: {name}\nname: {name}\nconnector: {connector}\nstreams:\n"
+        for stream, read in zip(_INTO, streams, strict=True):
+            text += f"  {stream}:\n    key: so_ho_so\n    {read}\n{_INTO[stream]}"
+        (sources / f"{name}.yaml").write_text(text, "utf-8")
+
+
+_READ = "table: {table}\n    version: ngay_cap_nhat\n    cursor: ngay_cap_nhat"
+
+
+def _postgres(
+    bench: Bench, folder: Path, name: str, frame: pl.DataFrame
+) -> tuple[str, list[str]]:
+    del folder
+    tables = [f"{stream}_{name.replace('-', '_')}" for stream in _INTO]
+    for table in tables:
+        bench.office.execute(
+            "communes",
+            f"CREATE TABLE {table} (so_ho_so text PRIMARY KEY, ngay_tiep_nhan timestamp, "
+            "trang_thai text, ngay_cap_nhat timestamp)",
+        )
+        bench.office.fill("communes", table, [frame])
+    url = bench.office.url("communes")
+    return f'{{type: sql, url: "{url}"}}', [_READ.format(table=table) for table in tables]
+
+
+def _sqlite(bench: Bench, folder: Path, name: str, frame: pl.DataFrame) -> tuple[str, list[str]]:
+    del bench
+    path = folder / f"{name}.db"
+    stamps = ("ngay_tiep_nhan", "ngay_cap_nhat")
+    rows = frame.with_columns(pl.col(stamps).dt.strftime("%Y-%m-%d %H:%M:%S")).rows()
+    with sqlite3.connect(path) as connection:
+        for stream in _INTO:
+            connection.execute(
+                f"CREATE TABLE {stream} (so_ho_so TEXT PRIMARY KEY, ngay_tiep_nhan TIMESTAMP, "
+                "trang_thai TEXT, ngay_cap_nhat TIMESTAMP)"
+            )
+            connection.executemany(f"INSERT INTO {stream} VALUES (?, ?, ?, ?)", rows)
+    connection.close()
+    return f'{{type: sql, url: "sqlite:///{path}"}}', [_READ.format(table=s) for s in _INTO]
+
+
+def _csv(bench: Bench, folder: Path, name: str, frame: pl.DataFrame) -> tuple[str, list[str]]:
+    del bench
+    path = folder / name
+    path.mkdir()
+    for stream in _INTO:
+        frame.write_csv(path / f"{stream}.csv", datetime_format="%Y-%m-%d %H:%M:%S")
+    return f"{{type: files, path: {path}}}", [
+        f"files: {stream}.csv\n    mode: snapshot" for stream in _INTO
+    ]
+
+
+def night(timer: Timer, *, folder: str) -> dict[str, Any]:
+    """A whole night in-process: every stream, one merge an entity, the release."""
+    from flows.query import query
+    from flows.steps import nightly, open_context
+
+    warehouse = f"{folder}/warehouse"
+    context = open_context(warehouse_uri=warehouse, sources_dir=Path(folder, "sources"))
+    _warm(context)
+    with timer.running():
+        report = nightly(context)
+    (row,) = query(warehouse, "SELECT count(*) AS n FROM dossier").to_pylist()
+    receipts = report.receipts
+    return {
+        "broken": [r.error for r in receipts if r.status != "done"][:3],
+        "read": sum(r.read - r.same for r in receipts),
+        "landed": sum(r.landed for r in receipts),
+        "rows": row["n"],
+        "blocked": list(report.blocked),
+    }
+
+
+def _warm(context: Any) -> None:  # noqa: ANN401 - a Context
+    """Three streams once, so that every import is done."""
+    from flows.receipts import SyncOptions
+    from flows.steps import sync
+
+    sync(context, list(context.catalog.sources)[:3], SyncOptions())
+
+
+def logs(timer: Timer, *, folder: str) -> dict[str, Any]:
+    """The log of every landing table, read by nothing but the Delta library."""
+    from deltalake import DeltaTable
+
+    root = Path(folder, "warehouse", "restricted", "landing")
+    tables = sorted(str(log.parent) for log in root.glob("*/*/_delta_log"))
+    DeltaTable(tables[0])
+    with timer.running():
+        versions = [DeltaTable(table).version() for table in tables]
+    return {"tables": len(versions)}
