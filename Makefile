@@ -17,13 +17,14 @@ READY := $(VENV)/.installed
 BENCH_READY := $(VENV)/.bench
 endif
 
+SCALE ?= 1
 PYTEST_ARGS ?= -n auto --dist loadgroup
 
 # Nothing the project starts reports home.
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test lint format docs real-data bench constraints clean
+.PHONY: help demo test lint format docs real-data bench growth profile constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -62,8 +63,14 @@ real-data: $(READY) ## Sync the real records of ../shared/data; write docs/real-
 	$(PY) -m tests.real.report
 	$(PY) -m tests.real.proposed.page
 
-bench: $(BENCH_READY) ## Measure beside limits and peers (BENCH=rest: one group); write benchmarks/latest.json
-	$(PY) -m benchmarks $(BENCH)
+bench: $(BENCH_READY) ## Measure beside limits and peers (BENCH=rest: one group; SCALE=0.05: small)
+	$(PY) -m benchmarks --scale $(SCALE) $(BENCH)
+
+growth: $(BENCH_READY) ## Measure a first load of 100 k to 10 M rows; draw docs/img/growth.svg
+	$(PY) -m benchmarks --scale $(SCALE) growth
+
+profile: $(BENCH_READY) ## Show where CPU and wall time go (BENCH=load, changes, events, silent)
+	$(PY) -m benchmarks --scale $(SCALE) profile $(BENCH)
 
 constraints: ## Resolve everything anew, unpinned, and write constraints.txt
 	scripts/freeze-constraints.sh $(BASE_PYTHON)

@@ -3,6 +3,7 @@
 Usage: python -m benchmarks [--scale N] [--output FILE] [NAME]...
        python -m benchmarks [--scale N] growth
        python -m benchmarks [--scale N] profile [SUBJECT]...
+       python -m benchmarks page
 """
 
 from __future__ import annotations
@@ -14,7 +15,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import events, files, growth, larger, postgres, profile, queries, rest, silent
+from benchmarks import (
+    events,
+    files,
+    growth,
+    larger,
+    page,
+    postgres,
+    profile,
+    queries,
+    rest,
+    silent,
+)  # fmt: skip
 from benchmarks.bench import Bench, bench
 from benchmarks.measuring import ROOT, Row
 
@@ -42,6 +54,8 @@ def main(arguments: list[str]) -> int:
         return growth.main(scale=given.scale)
     if given.names[:1] == ["profile"]:
         return profile.main(given.names[1:], scale=given.scale)
+    if given.names[:1] == ["page"]:
+        return page.main()
     if absent := [name for name in given.names if name not in GROUPS]:
         sys.stderr.write(f"no benchmark {absent[0]!r}; there are {', '.join(GROUPS)}\n")
         return 2

@@ -36,8 +36,10 @@ def rows(bench: Bench) -> Iterator[Row]:
 
 def _night(bench: Bench, months: int) -> Measure:
     with bench.copy(province.warehouse(bench, months)) as folder, bench.scratch() as scratch:
-        province.connect(folder, bench.office.url(DATABASE))
-        done = run("benchmarks.province:sync_events", folder=str(folder), scratch=str(scratch))
+        url = bench.office.url(DATABASE)
+        province.connect(folder, url)
+        done = run("benchmarks.province:sync_events", folder=str(folder), scratch=str(scratch),
+                   url=url)  # fmt: skip
     return as_expected(f"{months} months", done, _truth(bench, months))
 
 

@@ -57,7 +57,8 @@ def workbook(path: Path, rows: pl.DataFrame) -> None:
     """Writes an XLSX as Excel does: shared texts, numbers, and dates as styled numbers."""
     texts = [name for name, kind in rows.schema.items() if kind == pl.String]
     every = pl.concat([rows[name] for name in texts])
-    shared = pl.concat([pl.Series(rows.columns, dtype=pl.String), every]).unique(maintain_order=True)
+    titles = pl.Series(rows.columns, dtype=pl.String)
+    shared = pl.concat([titles, every]).unique(maintain_order=True)
     number = pl.DataFrame({"text": shared, "at": pl.int_range(len(shared), eager=True)})
     cells = [pl.format('<row r="{}">', pl.col("row"))]
     numbered = rows.with_columns(pl.int_range(2, pl.len() + 2).alias("row"))
@@ -74,9 +75,9 @@ def workbook(path: Path, rows: pl.DataFrame) -> None:
             value = pl.col(name).cast(pl.Float64).cast(pl.String)
             cells.append(pl.concat_str(place, pl.lit('"><v>'), value, pl.lit("</v></c>")))
     body = numbered.select(pl.concat_str(*cells, pl.lit("</row>")).str.join(""))
-    titles = dict(zip(number["text"], number["at"], strict=False))
+    places = dict(zip(titles, number["at"], strict=False))
     header = "".join(
-        f'<c r="{letter}1" t="s"><v>{titles[name]}</v></c>'
+        f'<c r="{letter}1" t="s"><v>{places[name]}</v></c>'
         for letter, name in zip("ABCDEFGHIJ", rows.columns, strict=True)
     )
     sheet = f'<row r="1">{header}</row>{body.item()}'

@@ -76,7 +76,8 @@ KINDS: Final = (
         ),
     ),
     _Kind(
-        name="ho_so.xml", rows=XML_ROWS, what="XML", peer=("iterparse", "lxml iterparse to Parquet"),
+        name="ho_so.xml", rows=XML_ROWS, what="XML",
+        peer=("iterparse", "lxml iterparse to Parquet"),
         make=lambda path, count, scale: file_making.xml(path, file_making.rows_of(count, scale)),
         options="\n    rows: /danhSach/hoSo",
     ),
@@ -175,9 +176,11 @@ def read(timer: Timer, *, folder: str) -> dict[str, Any]:
     spec = source.stream("ho_so").spec
     connector = source.connect()
     path = f"{folder}/ours.parquet"
-    with timer.running(), connector.read(spec, ReadRequest()) as reading, pq.ParquetWriter(
-        path, reading.schema, compression="zstd", compression_level=3
-    ) as writer:
+    with (
+        timer.running(),
+        connector.read(spec, ReadRequest()) as reading,
+        pq.ParquetWriter(path, reading.schema, compression="zstd", compression_level=3) as writer,
+    ):
         for batch in reading.batches():
             writer.write_batch(batch)
     return _facts(path)

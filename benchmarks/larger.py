@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks import ours, truth
 from benchmarks.bench import Bench
-from benchmarks.measuring import Measure, Row, as_expected, beside, run
+from benchmarks.measuring import Measure, Row, as_expected, beside
 from benchmarks.postgres import ROWS, changed_night, whole
 
 _MOST_MIB = 1024
@@ -36,15 +36,12 @@ def memory(bench: Bench) -> Iterator[Row]:
     one = f"of {bench.rows(ROWS):,}"
     yield beside(title, ours=[most], peer=one, theirs=[least], bound=1.2, of="peak memory")
     gibibyte = Measure(seconds=most.seconds, peak_mib=_MOST_MIB, facts={})
-    yield beside(
-        title, ours=[most], peer="1 GiB", theirs=[gibibyte], bound=1.0, of="peak memory"
-    )
+    yield beside(title, ours=[most], peer="1 GiB", theirs=[gibibyte], bound=1.0, of="peak memory")
 
 
 def first_load(bench: Bench, rows: int) -> Measure:
     """The first sync of an office of so many dossiers; its database is kept for the run."""
     url = bench.office.url(bench.office.dossiers(rows, scale=bench.scale))
-    with bench.scratch() as folder, bench.scratch() as scratch:
-        ours.connect(folder, url)
-        done = run("benchmarks.ours:sync", folder=str(folder), scratch=str(scratch))
+    with bench.scratch() as folder:
+        done = ours.synced(bench, folder, url)
         return as_expected("the first load", done, whole(truth.of_office(url)))

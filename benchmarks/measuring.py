@@ -145,7 +145,7 @@ def as_expected(name: str, measure: Measure, expected: Mapping[str, Any]) -> Mea
         if measure.facts.get(key) != value
     }
     if wrong:
-        told = "; ".join(f"{k}: found {found}, expected {value}" for k, (found, value) in wrong.items())
+        told = "; ".join(f"{k}: found {a}, expected {b}" for k, (a, b) in wrong.items())
         message = f"{name} doesn't count: {told}"
         raise RuntimeError(message)
     return measure

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import truth
-from benchmarks.measuring import Timer
+from benchmarks.bench import Bench
+from benchmarks.measuring import Measure, Timer, run
 from benchmarks.warming import warm_up
 
 SOURCE = """\
@@ -49,20 +50,27 @@ def connect(folder: Path, url: str) -> None:
     (sources / "office.yaml").write_text(SOURCE.format(url=url), "utf-8")
 
 
-def sync(timer: Timer, *, folder: str, scratch: str, verify: bool = True) -> dict[str, Any]:
+def synced(bench: Bench, folder: Path, url: str) -> Measure:
+    """One sync of an office in a process of its own; the warehouse is below the folder."""
+    connect(folder, url)
+    with bench.scratch() as scratch:
+        return run("benchmarks.ours:sync", folder=str(folder), scratch=str(scratch), url=url)
+
+
+def sync(timer: Timer, *, folder: str, scratch: str, url: str) -> dict[str, Any]:
     """Reads, lands as evidence, maps, validates, merges; people become pseudonyms.
 
     Args:
         timer: Of the sync.
         folder: Has `sources/`; the warehouse is there, or comes there.
         scratch: An empty folder for the warm-up.
-        verify: Look at all that came of it.
+        url: The office, whose driver is warm then.
     """
     from flows.receipts import SyncOptions
     from flows.steps import open_context
     from flows.steps import sync as sync_all
 
-    warm_up(f"{scratch}/warm")
+    warm_up(f"{scratch}/warm", url=url)
     context = open_context(warehouse_uri=f"{folder}/warehouse", sources_dir=Path(folder, "sources"))
     with timer.running():
         (receipt,) = sync_all(context, [], SyncOptions())
@@ -71,7 +79,7 @@ def sync(timer: Timer, *, folder: str, scratch: str, verify: bool = True) -> dic
         "landed": receipt.landed, "inserted": receipt.inserted, "updated": receipt.updated,
         "quarantined": receipt.quarantined,
     }  # fmt: skip
-    return {**facts, **(held(folder) if verify else {})}
+    return {**facts, **held(folder)}
 
 
 def held(folder: str) -> dict[str, Any]:

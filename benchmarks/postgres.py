@@ -87,9 +87,7 @@ def loaded(bench: Bench, database: str) -> Path:
 
     def make(path: Path) -> None:
         url = bench.office.url(database)
-        ours.connect(path, url)
-        with bench.scratch() as scratch:
-            done = run("benchmarks.ours:sync", folder=str(path), scratch=str(scratch))
+        done = ours.synced(bench, path, url)
         as_expected("the first sync", done, whole(truth.of_office(url)))
 
     return bench.once(f"warehouse-{database}", make)
@@ -100,21 +98,17 @@ def changed_night(bench: Bench, database: str) -> Measure:
     url = bench.office.url(bench.office.changed(database, scale=bench.scale))
     expected = truth.of_office(url)
     changed = truth.of_office(url, where="ngay_cap_nhat > now() - interval '1 day'")["rows"]
-    with bench.copy(loaded(bench, database)) as folder, bench.scratch() as scratch:
-        ours.connect(folder, url)
-        done = run("benchmarks.ours:sync", folder=str(folder), scratch=str(scratch))
+    with bench.copy(loaded(bench, database)) as folder:
+        done = ours.synced(bench, folder, url)
         return as_expected("the second sync", done, whole(expected) | {"updated": changed})
 
 
-def _first(
-    bench: Bench, url: str, expected: dict[str, Any]
-) -> tuple[list[Measure], list[Measure]]:
+def _first(bench: Bench, url: str, expected: dict[str, Any]) -> tuple[list[Measure], list[Measure]]:
     """Ours and the limit, alternately; the people of ours are looked at too."""
     first, limit = [], []
     for _ in range(bench.runs(3)):
-        with bench.scratch() as folder, bench.scratch() as scratch:
-            ours.connect(folder, url)
-            done = run("benchmarks.ours:sync", folder=str(folder), scratch=str(scratch))
+        with bench.scratch() as folder:
+            done = ours.synced(bench, folder, url)
             people = run("benchmarks.ours:pseudonyms", folder=str(folder), url=url)
             first.append(
                 as_expected("ours", done, whole(expected) | {"evidence": expected["rows"]})

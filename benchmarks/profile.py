@@ -57,12 +57,12 @@ def functions(found: dict[str, Any]) -> str:
     return "\n".join(f"{seconds:8.2f} s  {name}" for name, seconds in ranked)
 
 
-def profiled(timer: Timer, *, folder: str, scratch: str, night: bool) -> dict[str, Any]:
+def profiled(timer: Timer, *, folder: str, scratch: str, url: str, night: bool) -> dict[str, Any]:
     """Runs a sync, or a night, under the sampler."""
     from flows.receipts import SyncOptions
     from flows.steps import nightly, open_context, sync
 
-    warm_up(f"{scratch}/warm")
+    warm_up(f"{scratch}/warm", url=url)
     context = open_context(warehouse_uri=f"{folder}/warehouse", sources_dir=Path(folder, "sources"))
     with timer.running(), sampled() as profile:
         if night:
@@ -76,10 +76,12 @@ def profiled(timer: Timer, *, folder: str, scratch: str, night: bool) -> dict[st
     }  # fmt: skip
 
 
-def _profile(folder: Path, bench: Bench, what: str, *, night: bool = False) -> dict[str, Any]:
+def _profile(
+    folder: Path, bench: Bench, what: str, *, url: str, night: bool = False
+) -> dict[str, Any]:
     with bench.scratch() as scratch:
         done = run("benchmarks.profile:profiled", folder=str(folder), scratch=str(scratch),
-                   night=night)  # fmt: skip
+                   night=night, url=url)  # fmt: skip
     return {"what": what, "peak_mib": done.peak_mib, **done.facts}
 
 
@@ -87,8 +89,9 @@ def _load(bench: Bench) -> dict[str, Any]:
     count = bench.rows(postgres.ROWS)
     database = bench.office.dossiers(count, scale=bench.scale)
     with bench.scratch() as folder:
-        ours.connect(folder, bench.office.url(database))
-        return _profile(folder, bench, f"{count:,} dossiers of PostgreSQL, first load")
+        url = bench.office.url(database)
+        ours.connect(folder, url)
+        return _profile(folder, bench, f"{count:,} dossiers of PostgreSQL, first load", url=url)
 
 
 def _changes(bench: Bench) -> dict[str, Any]:
@@ -96,25 +99,29 @@ def _changes(bench: Bench) -> dict[str, Any]:
     database = bench.office.dossiers(count, scale=bench.scale)
     changed = bench.office.changed(database, scale=bench.scale)
     with bench.copy(postgres.loaded(bench, database)) as folder:
-        ours.connect(folder, bench.office.url(changed))
-        return _profile(folder, bench, f"1 % of {count:,} dossiers changed")
+        url = bench.office.url(changed)
+        ours.connect(folder, url)
+        return _profile(folder, bench, f"1 % of {count:,} dossiers changed", url=url)
 
 
 def _events(bench: Bench) -> dict[str, Any]:
     events.fill(bench)
     with bench.copy(province.warehouse(bench, events.LONG)) as folder:
-        province.connect(folder, bench.office.url(events.DATABASE))
+        url = bench.office.url(events.DATABASE)
+        province.connect(folder, url)
         size = province.events(bench.scale, events.LONG)
-        return _profile(folder, bench, f"changed events into {size:,}")
+        return _profile(folder, bench, f"changed events into {size:,}", url=url)
 
 
 def _silent(bench: Bench) -> dict[str, Any]:
-    count = bench.rows(silent.SOURCES)
+    count = max(bench.rows(silent.SOURCES), 3)
     with bench.scratch() as folder:
         silent.offices(bench, folder, count)
         for _ in range(2):
             run("benchmarks.silent:night", folder=str(folder))
-        return _profile(folder, bench, f"{count} sources x 2 streams, nothing new", night=True)
+        url = bench.office.url()
+        what = f"{count} sources x 2 streams, nothing new"
+        return _profile(folder, bench, what, url=url, night=True)
 
 
 SUBJECTS: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {

@@ -278,12 +278,12 @@ def _as(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def sync_events(timer: Timer, *, folder: str, scratch: str) -> dict[str, Any]:
+def sync_events(timer: Timer, *, folder: str, scratch: str, url: str) -> dict[str, Any]:
     """One night's sync of the events that changed, and what core holds then."""
     from flows.receipts import SyncOptions
     from flows.steps import open_context, sync
 
-    warm_up(f"{scratch}/warm")
+    warm_up(f"{scratch}/warm", url=url)
     context = open_context(warehouse_uri=f"{folder}/warehouse", sources_dir=Path(folder, "sources"))
     with timer.running():
         (receipt,) = sync(context, [], SyncOptions())

@@ -108,6 +108,7 @@ def dlt(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
             "table_format": "delta",
         }],
     })  # fmt: skip
+
     def pipeline_of(name: str) -> library.Pipeline:
         return library.pipeline(
             pipeline_name=name, pipelines_dir=f"{folder}/pipelines", dataset_name=name,

@@ -35,7 +35,7 @@ _COLUMNS: Final = ("so_ho_so", "ngay_tiep_nhan", "trang_thai", "ngay_cap_nhat")
 
 def rows(bench: Bench) -> Iterator[Row]:
     """The line of this benchmark."""
-    count = bench.rows(SOURCES)
+    count = max(bench.rows(SOURCES), 3)
     mine: list[Measure] = []
     bare: list[Measure] = []
     expected = {"broken": [], "landed": 0, "read": 0, "rows": count * _ROWS, "blocked": []}
@@ -57,7 +57,6 @@ def offices(bench: Bench, folder: Path, count: int) -> None:
     """Writes the sources, and what they read."""
     sources = folder / "sources"
     sources.mkdir()
-    bench.office.execute("postgres", "CREATE DATABASE communes")
     frame = next(dossiers.frames(_ROWS, scale=1)).select(_COLUMNS)
     for number in range(count):
         name = f"xa-{number:03d}"
@@ -71,20 +70,20 @@ def offices(bench: Bench, folder: Path, count: int) -> None:
 _READ = "table: {table}\n    version: ngay_cap_nhat\n    cursor: ngay_cap_nhat"
 
 
-def _postgres(
-    bench: Bench, folder: Path, name: str, frame: pl.DataFrame
-) -> tuple[str, list[str]]:
+def _postgres(bench: Bench, folder: Path, name: str, frame: pl.DataFrame) -> tuple[str, list[str]]:
     del folder
-    tables = [f"{stream}_{name.replace('-', '_')}" for stream in _INTO]
-    for table in tables:
+    database = name.replace("-", "_")
+    bench.office.execute("postgres", f"CREATE DATABASE {database}")
+    for table in _INTO:
         bench.office.execute(
-            "communes",
+            database,
             f"CREATE TABLE {table} (so_ho_so text PRIMARY KEY, ngay_tiep_nhan timestamp, "
             "trang_thai text, ngay_cap_nhat timestamp)",
         )
-        bench.office.fill("communes", table, [frame])
-    url = bench.office.url("communes")
-    return f'{{type: sql, url: "{url}"}}', [_READ.format(table=table) for table in tables]
+        bench.office.fill(database, table, [frame])
+    return f'{{type: sql, url: "{bench.office.url(database)}"}}', [
+        _READ.format(table=table) for table in _INTO
+    ]
 
 
 def _sqlite(bench: Bench, folder: Path, name: str, frame: pl.DataFrame) -> tuple[str, list[str]]:

