@@ -50,35 +50,44 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="0.05: a twentieth of the rows")
     parser.add_argument("--output", type=Path, help="where the rows go (full size: latest.json)")
     given = parser.parse_args(arguments)
-    if given.names[:1] == ["growth"]:
-        return growth.main(scale=given.scale)
-    if given.names[:1] == ["profile"]:
-        return profile.main(given.names[1:], scale=given.scale)
-    if given.names[:1] == ["page"]:
-        return page.main()
-    if absent := [name for name in given.names if name not in GROUPS]:
+    verb = given.names[0] if given.names else ""
+    status = 0
+    if verb == "growth":
+        status = growth.main(scale=given.scale)
+    elif verb == "profile":
+        status = profile.main(given.names[1:], scale=given.scale)
+    elif verb != "page":
+        status = _measured(given.names or list(GROUPS), given.scale, given.output)
+    if verb == "page" or (status == 0 and given.scale == 1 and given.output is None):
+        page.main()
+    return status
+
+
+def _measured(names: list[str], scale: float, output: Path | None) -> int:
+    """Measures groups; what is there of full size is kept after each one."""
+    if absent := [name for name in names if name not in GROUPS]:
         sys.stderr.write(f"no benchmark {absent[0]!r}; there are {', '.join(GROUPS)}\n")
         return 2
-    measured = measure(given.names or list(GROUPS), scale=given.scale)
-    output = given.output or (LATEST if given.scale == 1 else None)
-    if output is not None:
-        kept = _others(output, measured)
-        output.write_text(json.dumps([*kept, *map(asdict, measured)], indent=2) + "\n", "utf-8")
-        sys.stderr.write(f"wrote {output}\n")
+    output = output or (LATEST if scale == 1 else None)
+    for measured in measure(names, scale=scale):
+        if output is not None:
+            kept = _others(output, measured)
+            rows = [*kept, *map(asdict, measured)]
+            output.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return 0
 
 
-def measure(names: list[str], *, scale: float) -> list[Row]:
-    """The rows of some groups, each told as soon as it is there."""
-    measured: list[Row] = []
+def measure(names: list[str], *, scale: float) -> Iterator[list[Row]]:
+    """The rows of each group, each row told as soon as it is there."""
     with bench(scale) as one:
         for name in names:
             sys.stderr.write(f"measuring {name}\n")
+            measured: list[Row] = []
             for row in GROUPS[name](one):
                 sys.stdout.write(line(row) + "\n")
                 sys.stdout.flush()
                 measured.append(row)
-    return measured
+            yield measured
 
 
 def line(row: Row) -> str:
@@ -86,7 +95,8 @@ def line(row: Row) -> str:
     verdict = "met" if row.ratio <= row.bound else "NOT MET"
     return (
         f"{row.name}\n  ours {row.ours_s:.2f} s ({row.peak_mib:.0f} MiB); {row.peer} "
-        f"{row.peer_s:.2f} s; ratio of {row.of} {row.ratio:.2f}, bound {row.bound:g}: {verdict}"
+        f"{row.peer_s:.2f} s; ratio of {row.of} {row.ratio:.2f}, bound {row.bound:g}: {verdict} "
+        f"(CPU {row.cpu_ratio:.2f})"
     )
 
 

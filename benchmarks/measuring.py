@@ -33,12 +33,14 @@ class Measure:
 
     Attributes:
         seconds: Of its timed part; imports and set-up don't count.
+        cpu_seconds: Of all threads of the process in that part; of a server beside it none.
         peak_mib: Most resident memory of the process by the end of its timed part, imports
             included (MiB).
         facts: What it did: counts to be verified.
     """
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float
     facts: Mapping[str, Any]
 
@@ -55,6 +57,7 @@ class Row:
         ratio: Ours to the peer's: of the seconds, or of what `of` says.
         bound: What the ratio should be at most.
         peak_mib: Most memory of ours (MiB).
+        cpu_ratio: Ours to the peer's in CPU seconds: tells what a busy machine did to `ratio`.
         of: What `ratio` compares.
     """
 
@@ -65,6 +68,7 @@ class Row:
     ratio: float
     bound: float
     peak_mib: float
+    cpu_ratio: float
     of: Compared = "seconds"
 
 
@@ -73,16 +77,18 @@ class Timer:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self.peak_mib = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """What happens inside counts."""
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         try:
             yield
         finally:
             self.seconds += time.perf_counter() - started
+            self.cpu_seconds += time.process_time() - spent
             self.peak_mib = peak_mib()  # what verifies the result afterwards doesn't count
 
 
@@ -129,6 +135,9 @@ def beside(
         ratio=round(ratio, 3),
         bound=bound,
         peak_mib=round(memory, 1),
+        cpu_ratio=round(
+            median(one.cpu_seconds for one in ours) / median(one.cpu_seconds for one in theirs), 3
+        ),
         of=of,
     )
 
@@ -168,7 +177,12 @@ def main(task: str, given: str) -> None:
     module, _, function = task.partition(":")
     timer = Timer()
     facts = getattr(importlib.import_module(module), function)(timer, **json.loads(given))
-    measure = {"seconds": timer.seconds, "peak_mib": timer.peak_mib, "facts": facts}
+    measure = {
+        "seconds": timer.seconds,
+        "cpu_seconds": timer.cpu_seconds,
+        "peak_mib": timer.peak_mib,
+        "facts": facts,
+    }
     sys.stdout.write(json.dumps(measure) + "\n")
 
 

@@ -24,7 +24,10 @@ def with_figures(text: str) -> str:
     """The page with each marked part made from what was measured last."""
     parts = {"rows": _rows(), "growth": _growth()}
     profiles = _kept(profile.KEPT) or {}
-    parts |= {f"profile {name}": profile.table(found) for name, found in profiles.items()}
+    for name in profile.SUBJECTS:
+        found = profiles.get(name)
+        told = f"Not measured yet: `make profile BENCH={name}`."
+        parts[f"profile {name}"] = profile.table(found) if found else told
     for name, body in parts.items():
         mark = re.escape(f"<!-- {name} -->")
         text = re.sub(rf"({mark}\n).*?(<!-- end -->)", _between(body), text, flags=re.DOTALL)
@@ -52,7 +55,13 @@ def _rows() -> str:
 
 
 def _growth() -> str:
-    lines = ["| dossiers | seconds | peak memory |", "|---:|---:|---:|"]
+    """The plot and its points; a sentence where nobody has measured them yet."""
+    if not growth.PLOT.exists():
+        return "Not measured yet: `make growth`."
+    lines = [
+        f"![Seconds and peak memory of a first load]({growth.PLOT.relative_to(PAGE.parent)})", "",
+        "| dossiers | seconds | peak memory |", "|---:|---:|---:|",
+    ]  # fmt: skip
     lines += [
         f"| {point['rows']:,} | {point['seconds']:.1f} | {point['peak_mib']} MiB |"
         for point in _kept(growth.KEPT) or []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, Final
 
 from benchmarks import province
@@ -85,6 +85,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         ratio=round(median(mine / bare for mine, bare in pairs.values()), 3),
         bound=1.15,
         peak_mib=round(done.peak_mib, 1),
+        cpu_ratio=round(median(mine / bare for mine, bare in done.facts["cpu"].values()), 3),
     )
 
 
@@ -93,7 +94,7 @@ def asked(timer: Timer, *, folder: str, runs: int) -> dict[str, Any]:
     import duckdb
 
     views = _released(f"{folder}/warehouse")
-    seconds, differing, empty = {}, [], []
+    seconds, cpu, differing, empty = {}, {}, [], []
     with (
         duckdb.connect(str(views), read_only=True) as release,
         duckdb.connect() as bare,
@@ -104,19 +105,28 @@ def asked(timer: Timer, *, folder: str, runs: int) -> dict[str, Any]:
             connection.execute("SET TimeZone = 'UTC'")
         for name, question in QUESTIONS.items():
             taken: tuple[list[float], list[float]] = ([], [])
+            burnt: tuple[list[float], list[float]] = ([], [])
             answers = []
             for once in range(runs + 1):
-                for connection, times in zip((release, bare), taken, strict=True):
-                    started = perf_counter()
+                sides = zip((release, bare), taken, burnt, strict=True)
+                for connection, times, cpus in sides:
+                    started, spent = perf_counter(), process_time()
                     answers.append(connection.execute(question).fetchall())
                     if once:  # the first time files are read into the system's cache
                         times.append(perf_counter() - started)
-            seconds[name] = tuple(map(median, taken))
+                        cpus.append(process_time() - spent)
+            seconds[name], cpu[name] = tuple(map(median, taken)), tuple(map(median, burnt))
             differing += [name] * any(answer != answers[0] for answer in answers)
             empty += [name] * (not answers[0])
         count = release.execute("SELECT count(*) FROM dossier").fetchone()
     assert count is not None
-    return {"seconds": seconds, "differing": differing, "empty": empty, "rows": count[0]}
+    return {
+        "seconds": seconds,
+        "cpu": cpu,
+        "differing": differing,
+        "empty": empty,
+        "rows": count[0],
+    }
 
 
 def _released(warehouse: str) -> Path:

@@ -178,8 +178,25 @@ class ViewFile:
         )
 
     def view(self, name: str, files: Sequence[str], schema: pa.Schema, *, where: str = "") -> None:
-        """As `AnalystDoor.view`."""
-        self._connection.execute(_view(name, files, schema, where=where))
+        """As `AnalystDoor.view`.
+
+        Where every file has the same columns, no later query has to open all of them to find out
+        (measured on 120 files: 5 to 15 ms a query).
+        """
+        by_name = not self._are_alike(files)
+        self._connection.execute(_view(name, files, schema, where=where, by_name=by_name))
+
+    def _are_alike(self, files: Sequence[str]) -> bool:
+        """Whether all files have the same columns of the same types, by their footers."""
+        if not files:
+            return True
+        shapes = self._connection.execute(
+            "SELECT count(DISTINCT shape) FROM ("
+            "SELECT list((name, type, converted_type) ORDER BY name) AS shape "
+            "FROM parquet_schema(?) GROUP BY file_name)",
+            [list(files)],
+        )
+        return shapes.fetchall() == [(1,)]
 
     def table(self, name: str, rows: pa.Table) -> None:
         """Keeps a small table."""
@@ -200,13 +217,15 @@ class ViewFile:
         self._connection.close()
 
 
-def _view(name: str, files: Sequence[str], schema: pa.Schema, *, where: str) -> str:
+def _view(
+    name: str, files: Sequence[str], schema: pa.Schema, *, where: str, by_name: bool = True
+) -> str:
     columns = ", ".join(quoted(c) for c in schema.names)
     if files:
         listed = ", ".join(map(_literal, files))
         body = (
             f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=true, "  # noqa: S608
-            "hive_types_autocast=false, union_by_name=true)"
+            f"hive_types_autocast=false, union_by_name={str(by_name).lower()})"
         )
     else:
         nulls = ", ".join(f"NULL::{_sql_type(f.type)} AS {quoted(f.name)}" for f in schema)

@@ -37,7 +37,7 @@ _BATCH_ROWS = 50_000
 
 
 class SqlConnector:
-    """A `Connector` over one database. Every operation opens and closes its own session."""
+    """A `Connector` over one database. Every operation has a session of its own."""
 
     def __init__(self, database: Database, options: SqlOptions) -> None:
         self._database = database
@@ -157,6 +157,7 @@ class SqlConnector:
         """See `Connector.close`."""
         for read in list(self._open):
             read.close()
+        self._database.close()
 
 
 class SqlRead:

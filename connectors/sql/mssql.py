@@ -45,6 +45,10 @@ class MssqlDatabase:
             },
         )
 
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._engine.dispose()
+
     @contextmanager
     def session(self, where: str) -> Iterator[MssqlSession]:
         """See `Database.session`."""

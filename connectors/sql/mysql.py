@@ -67,6 +67,10 @@ class MysqlDatabase:
             },
         )
 
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._engine.dispose()
+
     @contextmanager
     def session(self, where: str) -> Iterator[MysqlSession]:
         """See `Database.session`."""

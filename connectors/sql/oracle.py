@@ -36,6 +36,10 @@ class OracleDatabase:
             connect_args={"tcp_connect_timeout": float(options.connect_timeout)},
         )
 
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._engine.dispose()
+
     @contextmanager
     def session(self, where: str) -> Iterator[OracleSession]:
         """See `Database.session`."""

@@ -44,23 +44,46 @@ class PostgresDatabase:
     def __init__(self, url: str, options: SqlOptions, *, timezone: str | None) -> None:
         self._uri = _libpq_uri(url, options)
         self._timezone = timezone
+        self._idle: dbapi.Connection | None = None
 
     @contextmanager
     def session(self, where: str) -> Iterator[PostgresSession]:
-        """See `Database.session`."""
-        try:
-            connection = dbapi.connect(self._uri)
-        except _DRIVER_ERRORS as error:
-            raise connect_error(where, error) from None
-        try:
-            yield PostgresSession(connection, where=where, timezone=self._timezone)
-        finally:
+        """See `Database.session`. Goes on with the connection of a short session before it.
+
+        To connect anew costs the server a process and the driver a look at all types: more than
+        the few statements of a stream that has nothing new.
+        """
+        connection, self._idle = self._idle, None
+        if connection is None:
             try:
-                connection.close()
+                connection = dbapi.connect(self._uri)
             except _DRIVER_ERRORS as error:
-                # A connection that is already gone has nothing left to give back; whatever broke
-                # it is under way as an exception, or the read was complete.
-                del error
+                raise connect_error(where, error) from None
+        try:
+            session = PostgresSession(connection, where=where, timezone=self._timezone)
+            yield session
+            if not session.has_streamed and self._idle is None:
+                with session.errors():
+                    connection.rollback()  # the next session sees what was committed since
+                self._idle, connection = connection, None
+        finally:
+            _hang_up(connection)
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        connection, self._idle = self._idle, None
+        _hang_up(connection)
+
+
+def _hang_up(connection: dbapi.Connection | None) -> None:
+    if connection is None:
+        return
+    try:
+        connection.close()
+    except _DRIVER_ERRORS as error:
+        # A connection that is already gone has nothing left to give back; whatever broke
+        # it is under way as an exception, or the read was complete.
+        del error
 
 
 class PostgresSession:
@@ -69,6 +92,7 @@ class PostgresSession:
     dialect = "postgres"
 
     def __init__(self, connection: dbapi.Connection, *, where: str, timezone: str | None) -> None:
+        self.has_streamed = False
         self._connection = connection
         self._where = where
         clock = statements.selected(
@@ -88,7 +112,7 @@ class PostgresSession:
         """See `Session.describe`."""
         del stream
         sql = _compiled(statements.everything(source))
-        with self._errors(), self._connection.cursor() as cursor:
+        with self.errors(), self._connection.cursor() as cursor:
             schema = cursor.adbc_execute_schema(sql)
         kinds = [_metadata(field, b"POSTGRESQL:type") for field in schema]
         unnamed = self._unnamed(kinds)
@@ -102,13 +126,13 @@ class PostgresSession:
 
     def tables(self, *, schema: str | None) -> tuple[Candidate, ...]:
         """See `Session.tables`."""
-        with self._errors(), self._connection.cursor() as cursor:
+        with self.errors(), self._connection.cursor() as cursor:
             cursor.execute(POSTGRES)
             return tuple(of_postgres(cursor.fetchall(), schema=schema))
 
     def row(self, statement: Statement) -> tuple[Any, ...]:
         """See `Session.row`."""
-        with self._errors(), self._connection.cursor() as cursor:
+        with self.errors(), self._connection.cursor() as cursor:
             cursor.execute(_compiled(statement))
             return tuple(cursor.fetchone())
 
@@ -116,7 +140,8 @@ class PostgresSession:
         self, statement: Statement, columns: Sequence[SourceColumn], *, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         """See `Session.stream`."""
-        with self._errors():
+        self.has_streamed = True
+        with self.errors():
             cursor = self._connection.cursor()
             cursor.execute(_compiled(statement))
             reader = _reader_of(cursor)
@@ -131,7 +156,7 @@ class PostgresSession:
     ) -> Iterator[pa.RecordBatch]:
         with cursor:
             while True:
-                with self._errors():
+                with self.errors():
                     try:
                         batch = reader.read_next_batch()
                     except StopIteration:
@@ -208,13 +233,14 @@ class PostgresSession:
             sa.func.format_type(known.c.oid, sa.null()),
             sa.cast(known.c.typcategory, sa.Text),
         ).where(sa.cast(known.c.oid, sa.BigInteger).in_(sorted(set(numbers.values()))))
-        with self._errors(), self._connection.cursor() as cursor:
+        with self.errors(), self._connection.cursor() as cursor:
             cursor.execute(_compiled(statement))
             by_number = {number: (name, kind) for number, name, kind in cursor.fetchall()}
         return {kind: by_number[n] for kind, n in numbers.items() if n in by_number}
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Turns the driver's errors into ours."""
         try:
             yield
         except _DRIVER_ERRORS as error:

@@ -59,3 +59,7 @@ class Database(Protocol):
     def session(self, where: str) -> AbstractContextManager[Session]:
         """Opens a session; `where` begins every error it raises."""
         ...
+
+    def close(self) -> None:
+        """Gives back what it keeps between two sessions."""
+        ...

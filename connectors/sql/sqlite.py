@@ -79,6 +79,10 @@ class SqliteDatabase:
         connection.execute("PRAGMA query_only = ON")
         return connection
 
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._engine.dispose()
+
     @contextmanager
     def session(self, where: str) -> Iterator[SqliteSession]:
         """See `Database.session`."""

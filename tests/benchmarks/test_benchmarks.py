@@ -17,7 +17,7 @@ from tests.conftest import needs_service
 
 TINY = 0.001
 PEERS = {"rest": "dlt", "postgres": "dlt", "files": "fastexcel"}
-KEYS = {"name", "ours_s", "peer", "peer_s", "ratio", "bound", "peak_mib", "of"}
+KEYS = {"name", "ours_s", "peer", "peer_s", "ratio", "bound", "peak_mib", "cpu_ratio", "of"}
 
 
 def needs(module: str) -> None:
@@ -41,7 +41,7 @@ def test_every_group_verifies_its_results_and_writes_rows(group: str, tmp_path: 
 
 
 def test_a_result_that_is_not_whole_does_not_count() -> None:
-    measure = Measure(seconds=1, peak_mib=1, facts={"rows": 9, "checksum": "7"})
+    measure = Measure(seconds=1, peak_mib=1, cpu_seconds=1, facts={"rows": 9, "checksum": "7"})
     assert as_expected("it", measure, {"rows": 9, "checksum": "7"}) is measure
     with pytest.raises(RuntimeError, match="checksum: found 7, expected 8"):
         as_expected("it", measure, {"rows": 9, "checksum": "8"})
@@ -50,8 +50,11 @@ def test_a_result_that_is_not_whole_does_not_count() -> None:
 
 
 def test_a_ratio_is_of_medians_and_one_of_memory_of_the_most() -> None:
-    ours = [Measure(seconds=s, peak_mib=m, facts={}) for s, m in ((1, 50), (9, 60), (2, 40))]
-    peer = [Measure(seconds=s, peak_mib=30, facts={}) for s in (4, 4, 5)]
+    ours = [
+        Measure(seconds=s, peak_mib=m, cpu_seconds=1, facts={})
+        for s, m in ((1, 50), (9, 60), (2, 40))
+    ]
+    peer = [Measure(seconds=s, peak_mib=30, cpu_seconds=1, facts={}) for s in (4, 4, 5)]
     by_time = beside("x", ours=ours, peer="y", theirs=peer, bound=1)
     assert (by_time.ours_s, by_time.peer_s, by_time.ratio) == (2, 4, 0.5)
     assert beside("x", ours=ours, peer="y", theirs=peer, bound=1, of="peak memory").ratio == 2
@@ -70,7 +73,7 @@ def test_a_run_below_full_size_leaves_the_kept_figures_alone(
 def test_rows_that_were_not_measured_now_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = [Measure(seconds=1, peak_mib=1, facts={})]
+    one = [Measure(seconds=1, peak_mib=1, cpu_seconds=1, facts={})]
     row = beside("new", ours=one, peer="p", theirs=one, bound=1)
     monkeypatch.setitem(GROUPS, "one", lambda bench: iter([row]))
     output = tmp_path / "rows.json"

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from flows.context import open_context
@@ -14,6 +17,7 @@ from flows.receipts import SyncOptions
 from flows.steps import Context, status, sync
 from schemas.entities import ENTITIES
 from tests.flows.cli_office import open_office
+from warehouse.duck import ViewFile
 
 
 def synced(root: Path) -> Context:
@@ -84,3 +88,21 @@ def test_ctrl_c_in_the_middle_of_a_query_is_an_interrupt(tmp_path: Path, work: s
         check=False,
     )  # fmt: skip
     assert done.returncode == 130, done.stderr
+
+
+def test_views_of_files_whose_columns_differ_show_every_column(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    schema = pa.schema([("a", pa.string()), ("b", pa.int64())])
+    pq.write_table(pa.table({"a": ["1"]}), old)
+    pq.write_table(pa.table({"a": ["2"], "b": [2]}, schema), new)
+    for name, files in (("alike", [new, new]), ("differing", [old, new])):
+        path = tmp_path / f"{name}.duckdb"
+        file = ViewFile(path)
+        file.view("rows", list(map(str, files)), schema)
+        file.close()
+        with duckdb.connect(str(path), read_only=True) as connection:
+            sql = "SELECT sql FROM duckdb_views() WHERE view_name = 'rows'"
+            (text,) = connection.execute(sql).fetchone()  # type: ignore[misc]
+            assert f"union_by_name = {str(name == 'differing').lower()}" in text
+            rows = connection.execute("SELECT a, b FROM rows ORDER BY a").fetchall()
+        assert rows == ([("2", 2), ("2", 2)] if name == "alike" else [("1", None), ("2", 2)])

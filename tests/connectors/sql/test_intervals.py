@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.protocol import Cursor, CursorValue
+from connectors.protocol import Cursor, CursorValue, ReadRequest
 from schemas.errors import ConfigError
 from tests.connectors.sql.support import connector, read, spec
 from tests.support.postgres import execute
@@ -216,3 +216,25 @@ def test_batches_are_never_longer_than_asked(database: str) -> None:
     execute(database, "CREATE TABLE t AS SELECT i AS id FROM generate_series(1, 1000) i")
     with connector(database).read(spec("id"), ReadRequest(batch_rows=300)) as reading:
         assert [batch.num_rows for batch in reading.batches()] == [300, 300, 300, 100]
+
+
+def test_a_quiet_stream_takes_one_connection_and_still_sees_what_came_in_between(
+    postgres_url: str,
+) -> None:
+    execute(postgres_url, "CREATE TABLE t (id int)", "INSERT INTO t VALUES (1)")
+    query = "SELECT pg_backend_pid() AS pid, (SELECT count(*) FROM t) AS rows"
+    wanted = spec("pid", "rows", query=query, cursor=Cursor(column="pid"))
+    reader = connector(postgres_url)
+    high = reader.high(wanted)
+    execute(postgres_url, "INSERT INTO t VALUES (2)")
+    with reader.read(wanted, ReadRequest(high=high)) as reading:
+        table = pa.Table.from_batches(list(reading.batches()), schema=reading.schema)
+    reader.close()
+    assert isinstance(high, int)
+    assert table.select(["pid", "rows"]).to_pylist() == [{"pid": high - 1, "rows": 2}]
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        for _ in range(200):  # the server notices a moment later
+            gone = "SELECT pg_sleep(0.05) FROM pg_stat_activity WHERE pid = %s"
+            if not connection.execute(gone, [high - 1]).fetchall():
+                return
+    pytest.fail("the connection outlived its connector")
