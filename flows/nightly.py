@@ -297,6 +297,8 @@ def _run(
             context, sync_id=place.sync_id, receipts=receipts, kind=options.kind
         )
         released = _released(place) if source is None else NightRelease()
+        if source is None:
+            steps.maintain_of_night(context, receipts)
     finally:
         opened.cache_clear()  # nothing of a run outlives it
     report = night_report(

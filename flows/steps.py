@@ -26,6 +26,7 @@ from flows.looking import (
     quarantine_show,
     status,
 )
+from flows.maintaining import maintain, maintain_of_night
 from flows.outcome import night_report
 from flows.reading import LandResult, read_and_land
 from flows.receipts import NightReport, Receipt, SyncOptions, explained
@@ -45,6 +46,8 @@ __all__ = [
     "finish",
     "integrate_streams",
     "list_sources",
+    "maintain",
+    "maintain_of_night",
     "new_sync_id",
     "nightly",
     "open_context",
@@ -133,6 +136,7 @@ def nightly(context: Context) -> NightReport:
     receipts = sync(context, [], SyncOptions())
     sync_id = receipts[0].sync_id if receipts else new_sync_id()
     released = release_of_night(context)
+    maintain_of_night(context, receipts)
     return night_report(
         sync_id,
         receipts,

@@ -11,6 +11,7 @@ from schemas.errors import WarehouseError
 from schemas.fields import core_schema
 from warehouse.duck import ViewFile
 from warehouse.freshness import COLUMNS, SCHEMA
+from warehouse.phases import reached
 from warehouse.quarantine import SUMMARY
 from warehouse.releases import Release, Releases, as_rows
 
@@ -59,6 +60,7 @@ def _write(path: Path, uri: str, release: Release) -> None:
         finally:
             file.close()
         partial.replace(path)
+        reached("views_written")
     except OSError as error:
         raise WarehouseError(f"{path}: {error.strerror}") from None
     finally:

@@ -236,6 +236,7 @@ class Table:
         *,
         where: str | None,
         txns: Mapping[str, int] | None = None,
+        state: str | None = None,
     ) -> int:
         """Replaces the rows that `where` selects (None: all) by `rows`, in one commit."""
         with _translated(self.uri):
@@ -245,7 +246,7 @@ class Table:
                 mode="overwrite",
                 predicate=where,
                 writer_properties=self._writer(),
-                commit_properties=_properties(txns, None),
+                commit_properties=_properties(txns, state),
             )
         return self.version
 
@@ -298,6 +299,78 @@ class Table:
             compression_level=1,
             column_properties={c: _NO_DICTIONARY for c in _ALL_DIFFERENT if c in names},
         )
+
+    def small_files(self, *, below: int) -> list[int]:
+        """How many files smaller than `below` bytes each partition has."""
+        with _translated(self.uri):
+            added = pl.DataFrame(self._handle.get_add_actions(flatten=True))
+            if not added.height:
+                return []
+            partition = pl.struct(pl.lit(0), pl.col("^partition.*$"))
+            small = added.filter(pl.col("size_bytes") < below)
+            return small.group_by(partition).len()["len"].to_list()
+
+    def compact(self, *, target: int) -> int:
+        """Joins the small files of each partition, in one commit; rows and their order stay.
+
+        Args:
+            target: About how large a file becomes, in bytes.
+
+        Returns:
+            How many files were joined; with 0 nothing was committed.
+
+        Raises:
+            LostRaceError: Another commit removed files meanwhile.
+        """
+        with _translated(self.uri):
+            done = self._handle.optimize.compact(target_size=target, writer_properties=self._writer())
+        return int(done["numFilesRemoved"])
+
+    def checkpoint(self) -> None:
+        """Writes this version down as a whole: opening reads it, and the commits behind it."""
+        with _translated(self.uri):
+            self._handle.create_checkpoint()
+
+    def fence(self, name: str) -> int:
+        """Makes every writer lose whose handle is older, whatever it writes.
+
+        Delta refuses a commit across a change of the table's metadata; this changes a property that
+        says nothing. Files of such a writer that aren't in the log may be deleted afterwards.
+
+        Args:
+            name: What the property is set to; another one each time.
+        """
+        with _translated(self.uri):
+            self._handle.alter.set_table_properties(
+                {"lienthong.fence": name}, raise_if_not_exists=False
+            )
+        return self.version
+
+    def vacuum(
+        self, *, keep: Sequence[int], hours: int, with_unknown: bool, dry_run: bool = False
+    ) -> list[str]:
+        """Deletes the files that neither this version nor one to keep has.
+
+        Args:
+            keep: Delta versions whose files stay.
+            hours: Files that were removed later than so many hours ago stay.
+            with_unknown: Also files of no commit, if they are older than that: a run that died
+                left them. A writer may be about to commit them: `fence` before.
+            dry_run: Only tell.
+
+        Returns:
+            The deleted files, below the table.
+        """
+        with _translated(self.uri):
+            return list(
+                self._handle.vacuum(
+                    retention_hours=hours,
+                    dry_run=dry_run,
+                    enforce_retention_duration=False,
+                    full=with_unknown,
+                    keep_versions=sorted(set(keep)),
+                )
+            )
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r}, version={self.version})"

@@ -33,7 +33,7 @@ PIECE_ROWS: Final = 50_000
 """Rows that are stamped at once in a first load: whoever follows it begins early."""
 DELETE_GUARD: Final = 0.05
 _CLAIM_EVERY: Final = 20  # seconds between two commits that hold no row
-_APP: Final = "landing"
+APP: Final = "landing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ class Landing:
     def version(self) -> int:
         """The newest landing version, 0 where nothing has landed."""
         table = self.table()
-        return 0 if table is None else table.txn(_APP)
+        return 0 if table is None else table.txn(APP)
 
     def sizes(self, *, after: int, to: int) -> list[tuple[int, int]]:
         """(landing version, rows) for the versions in `(after, to]`, ascending."""
@@ -210,7 +210,7 @@ class _Landing:
             table.add_columns(added)
         self._prior = Prior.load(table, cursor=read.cursor)
         self._table = table
-        self._expected = table.txn(_APP)
+        self._expected = table.txn(APP)
         self._seen: list[pl.DataFrame] = []
         self._rows = self._landed = self._same = self._unreadable = 0
         self._next_row = 1
@@ -413,7 +413,7 @@ class _Landing:
         self, rows: pa.Table, *, advance: Callable[[StreamState], StreamState] | None
     ) -> None:
         table = Table.open(self._landing.uri) or self._table
-        if table.txn(_APP) != self._expected:
+        if table.txn(APP) != self._expected:
             raise LostRaceError(f"{self._landing.uri}: another run of this stream landed rows")
         before = StreamState.from_json(table.newest_state())
         after = before
@@ -431,7 +431,7 @@ class _Landing:
         version = self._expected + bool(rows.num_rows)
         if advance is not None:
             self._held = []
-        table.append(rows, txns={_APP: version}, state=after.to_json())
+        table.append(rows, txns={APP: version}, state=after.to_json())
         self._expected = version
         reached("landed")
         if rows.num_rows:

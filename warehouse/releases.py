@@ -6,9 +6,10 @@ and files are made from it. Nothing is copied: the versions stay readable while 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import polars as pl
@@ -16,10 +17,15 @@ import pyarrow as pa
 
 from schemas.errors import ConfigError, WarehouseError
 from warehouse.delta import Table
+from warehouse.phases import reached
 
-Kind = Literal["publish", "rollback"]
+Kind = Literal["publish", "rollback", "forget"]
 
 APP: Final = "release"
+READABLE_FOR: Final = timedelta(days=7)
+"""How long a release stays readable, at least, after another one took its place."""
+
+_EXPIRE: Final = "expire"  # kind of the lines that say: this release can't be read any more
 SCHEMA: Final = pa.schema(
     [
         ("release_id", pa.int64()),
@@ -56,9 +62,11 @@ class Release:
     Attributes:
         id: Its number, from 1.
         published_at: UTC.
-        kind: `publish`, or `rollback` to the tables of an older one.
+        kind: `publish`; `rollback` to the tables of an older one; `forget`: the tables of the one
+            before without a person.
         reason: What a person gave as the reason, or what the rollback went back to.
         parts: Table to its version.
+        expired_at: Since when its files may be gone (UTC); None while it can be read.
     """
 
     id: int
@@ -66,13 +74,25 @@ class Release:
     kind: Kind
     reason: str | None
     parts: Mapping[str, Part]
+    expired_at: datetime | None = None
+
+    def demand_kept(self) -> None:
+        """Raises ConfigError where the release has expired."""
+        if self.expired_at is not None:
+            message = (
+                f"release {self.id} has expired: its files were given free on "
+                f"{self.expired_at:%Y-%m-%d}. `lienthong release list` says which can be read"
+            )
+            raise ConfigError(message)
 
     def table(self, warehouse_uri: str, name: str) -> Table | None:
         """A table at its version in this release; None where the release has none of that name.
 
         Raises:
+            ConfigError: The release has expired.
             WarehouseError: The version is gone.
         """
+        self.demand_kept()
         part = self.parts.get(name)
         if part is None:
             return None
@@ -95,8 +115,18 @@ class Releases:
         if table is None:
             return ()
         rows = table.scan().sort("release_id", "table").collect()
-        groups = rows.partition_by("release_id", maintain_order=True)
-        return tuple(_release(group.rows(named=True)) for group in groups)
+        ends = rows.filter(pl.col("kind") == _EXPIRE).select("release_id", "published_at")
+        expired = dict(ends.iter_rows())
+        told = rows.filter(pl.col("kind") != _EXPIRE)
+        groups = told.partition_by("release_id", maintain_order=True)
+        return tuple(
+            _release(group.rows(named=True), expired_at=expired.get(group["release_id"][0]))
+            for group in groups
+        )
+
+    def kept(self) -> tuple[Release, ...]:
+        """The releases that can be read, the oldest first."""
+        return tuple(one for one in self.all() if one.expired_at is None)
 
     def latest(self) -> Release | None:
         """The release that analysts see; None where none was ever published."""
@@ -154,6 +184,7 @@ def publish(
         LostRaceError: Another release came first: choose the versions anew.
     """
     number = table.txn(APP) + 1
+    reached("release_commit")
     rows = [
         {
             "release_id": number, "table": name, "path": part.path, "version": part.version,
@@ -162,10 +193,49 @@ def publish(
         for name, part in sorted(parts.items())
     ]  # fmt: skip
     table.append(pa.Table.from_pylist(rows, SCHEMA), txns={APP: number})
+    reached("released")
     return _release(rows)
 
 
-def _release(rows: Iterable[Mapping[str, Any]]) -> Release:
+def outlived(known: Sequence[Release], *, now: datetime, keep_for: timedelta) -> tuple[int, ...]:
+    """The numbers of the releases that were superseded long enough ago to expire.
+
+    Args:
+        known: Every release, the oldest first.
+        now: UTC.
+        keep_for: How long one stays readable after another took its place; never less than
+            `READABLE_FOR`.
+    """
+    until = now - max(keep_for, READABLE_FOR)
+    return tuple(
+        one.id
+        for one, newer in pairwise(known)
+        if one.expired_at is None and newer.published_at < until
+    )
+
+
+def expire(table: Table, numbers: Iterable[int], *, now: datetime) -> None:
+    """Tells releases to be expired, in one commit, which is made also where there is none.
+
+    Whoever chooses the versions of a release meanwhile loses the race and chooses anew: versions
+    that were chosen before can't become a release after their files were deleted.
+
+    Raises:
+        LostRaceError: Another release came first: look again at which may expire.
+    """
+    rows = [
+        {
+            "release_id": number, "table": "", "path": "", "version": 0, "rows": 0,
+            "published_at": now, "kind": _EXPIRE, "reason": None,
+        }
+        for number in numbers
+    ]  # fmt: skip
+    table.append(pa.Table.from_pylist(rows, SCHEMA), txns={APP: table.txn(APP)})
+
+
+def _release(
+    rows: Iterable[Mapping[str, Any]], *, expired_at: datetime | None = None
+) -> Release:
     lines = list(rows)
     first = lines[0]
     return Release(
@@ -177,6 +247,7 @@ def _release(rows: Iterable[Mapping[str, Any]]) -> Release:
             line["table"]: Part(path=line["path"], version=line["version"], rows=line["rows"])
             for line in lines
         },
+        expired_at=expired_at,
     )
 
 

@@ -25,6 +25,7 @@ from flows.cli.repair import audit, rebuild
 from flows.cli.run import nightly, sync
 from flows.cli.sources import sources
 from flows.cli.state import status
+from flows.cli.upkeep import maintain
 from flows.output import note
 from flows.settings import (
     DEFAULT_SOURCES,
@@ -38,6 +39,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Connect": (sources, check),
     "Run": (sync, nightly, status),
     "Repair": (quarantine, rebuild, backfill, audit),
+    "Keep": (maintain,),
     "Ask": (sql, schema, release),
     "Try": (demo,),
 }

@@ -40,10 +40,14 @@ def list_(settings: Settings, *, as_json: bool) -> None:
     if not known:
         say("No release yet. `lienthong release publish` makes one.")
         return
-    columns = [Column("release"), Column("published"), Column("kind"), Column("rows", False, True)]
+    columns = [
+        Column("release"), Column("published"), Column("kind"), Column("readable"),
+        Column("rows", False, True),
+    ]  # fmt: skip
     rows = [
         (
             str(one.id), minute(one.published_at.isoformat()), one.kind,
+            "yes" if one.expired_at is None else "expired",
             sum(part.rows for part in one.parts.values()), one.reason,
         )
         for one in known

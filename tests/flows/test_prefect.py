@@ -226,9 +226,11 @@ def test_a_server_that_does_not_answer_is_one_clear_error(office: Office) -> Non
     assert not Path(office.warehouse).exists()
 
 
-def test_deploy_takes_both_deployments_without_a_question(deployed: PrefectServer) -> None:
+def test_deploy_takes_every_deployment_without_a_question(deployed: PrefectServer) -> None:
     found = {one["name"]: one for one in deployed.find("deployments")}
-    assert set(found) == {"nightly", "sync-source"}
+    assert set(found) == {"maintain", "nightly", "sync-source"}
+    (weekly,) = found["maintain"]["schedules"]
+    assert (weekly["active"], weekly["schedule"]["cron"]) == (True, "0 12 * * 0")
     (schedule,) = found["nightly"]["schedules"]
     assert schedule["active"]
     assert schedule["schedule"]["cron"] == "0 1 * * *"
@@ -246,7 +248,7 @@ def test_the_deployment_file_names_no_place_of_this_machine() -> None:
     assert str(ROOT) not in text
     document = yaml.safe_load(text)
     assert [one["entrypoint"] for one in document["deployments"]] == [
-        "flows/nightly.py:nightly", "flows/nightly.py:sync_source",
+        "flows/nightly.py:nightly", "flows/nightly.py:sync_source", "flows/upkeep_flow.py:maintain",
     ]
 
 
