@@ -86,7 +86,7 @@ def maintain(context: Context, options: MaintainOptions) -> MaintenanceReport:
         before = context.clock() - timedelta(days=options.landing_older_than)
         for path, result in trim(context, before=before, dry_run=options.dry_run):
             done[path] = _with(done, path, trimmed=result)
-    paths = table_paths(uri, _streams(context))
+    paths = table_paths(uri, catalog_streams(context))
     for path in paths:
         done[path] = _joined(uri, _of(done, path), options=options)
     releases = _expired(context, options)
@@ -137,7 +137,8 @@ class _Expiry:
     handles: tuple[tuple[str, Table | WarehouseError], ...]
 
 
-def _streams(context: Context) -> Iterable[tuple[str, str]]:
+def catalog_streams(context: Context) -> Iterable[tuple[str, str]]:
+    """(source, stream) of everything that the catalog maps."""
     for source in context.catalog.sources.values():
         for stream in source.streams:
             yield source.name, stream
@@ -183,7 +184,7 @@ def _expired(context: Context, options: MaintainOptions) -> _Expiry:
     keep_for = timedelta(days=options.retention)
 
     def once() -> _Expiry:
-        paths = table_paths(uri, _streams(context))
+        paths = table_paths(uri, catalog_streams(context))
         handles = tuple(attempted(paths, uri))
         fence = None if options.dry_run or Table.open(store.uri) is None else store.table()
         known = store.all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -25,6 +25,7 @@ from flows.faults import told
 from flows.parts import CutOff, Part, cut, parts
 from flows.peeking import PeekedRead
 from flows.receipts import RunStatus, SyncOptions
+from flows.screens import allowed_rows, screen_of
 from schemas.errors import LienThongError
 from warehouse.delta import retried
 from warehouse.following import Follower
@@ -126,6 +127,7 @@ class _Reading:
         self._claimed: tuple[LandOutcome, Interval] | None = None
         self._before: LandOutcome | None = None
         self._last = Part()
+        self._left_out = 0
 
     def run(self) -> LandOutcome:
         state = self._landing.state()
@@ -154,6 +156,7 @@ class _Reading:
                     claimed=self._claim,
                     arrived=follower.arrived,
                     landed=follower.landed,
+                    screen=self._screen(),
                 )
             )
 
@@ -164,6 +167,20 @@ class _Reading:
             earlier.forget()
             follower.counts |= earlier.counts
         self._context.followed[place] = follower
+
+    def _screen(self) -> Callable[[pa.Table, pa.Table], pa.Table] | None:
+        """What keeps rows of forgotten people out; None where nobody is forgotten."""
+        self._left_out = 0
+        screen = screen_of(self._context, self._source, self._stream)
+        if not screen.marks:
+            return None
+
+        def screened(chunk: pa.Table, stamped: pa.Table) -> pa.Table:
+            allowed = allowed_rows(screen, chunk, stamped)
+            self._left_out += chunk.num_rows - allowed.num_rows
+            return allowed
+
+        return screened
 
     def _keep(self) -> None:
         """Counts what an attempt had claimed before another run got in its way."""
@@ -355,6 +372,8 @@ class _Reading:
 
     def _notes(self, outcome: LandOutcome) -> Iterator[str]:
         yield from self._summary.notes
+        if self._left_out:
+            yield f"{self._left_out} rows of people who are forgotten were left out"
         if not outcome.waiting_deletes:
             return
         yield (

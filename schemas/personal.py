@@ -98,7 +98,7 @@ def normalised_identity(value: pl.Expr, *, min_length: int = 0) -> pl.Expr:
         value: A String expression.
         min_length: The field's `min_length`.
     """
-    text = value.str.normalize("NFC").str.replace_all(_INVISIBLE, "").str.to_uppercase()
+    text = compact(value)
     core = text.str.replace_all(_NOT_ALPHANUMERIC, "")
     return _without_fillers(text, core, min_length=min_length)
 
@@ -112,6 +112,22 @@ def _without_fillers(text: pl.Expr, core: pl.Expr, *, min_length: int) -> pl.Exp
         below_ten = digits.is_in(list("0123456789"))
         filler |= (core.str.len_chars() < min_length) | below_ten | repeated | core.is_in(_RUNS)
     return pl.when(~filler).then(text)
+
+
+def pseudonyms_of(texts: pl.Series, key: bytes) -> pl.Series:
+    """The pseudonym that each text would have in a personal column; null for fillers.
+
+    Raises:
+        ConfigError: The key is too short.
+    """
+    _check(key)
+    frame = pl.DataFrame({"raw": texts.cast(pl.String)})
+    return _hmac(frame.select(normalised_identity(pl.col("raw")))["raw"], key)
+
+
+def compact(value: pl.Expr) -> pl.Expr:
+    """A text as identities are compared: NFC, without white space and in upper case."""
+    return value.str.normalize("NFC").str.replace_all(_INVISIBLE, "").str.to_uppercase()
 
 
 def _pseudonyms(values: pl.Series, field: Field, key: bytes) -> pl.Series:

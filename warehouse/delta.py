@@ -323,7 +323,9 @@ class Table:
             LostRaceError: Another commit removed files meanwhile.
         """
         with _translated(self.uri):
-            done = self._handle.optimize.compact(target_size=target, writer_properties=self._writer())
+            done = self._handle.optimize.compact(
+                target_size=target, writer_properties=self._writer()
+            )
         return int(done["numFilesRemoved"])
 
     def checkpoint(self) -> None:

@@ -67,6 +67,8 @@ class LandingRead:
         claimed: Called after each checkpoint's commit, with the counts of what is landed by then.
         arrived: Called with rows as they will land, and the landing version that they will have.
         landed: Called after each commit, with its landing version and its rows.
+        screen: Takes rows of people out who are forgotten: given the rows as delivered and as
+            stamped, it returns what may land of the delivered ones. Those taken out aren't counted.
     """
 
     stamp: ReadStamp
@@ -80,6 +82,7 @@ class LandingRead:
     claimed: Callable[[LandOutcome], None] = lambda outcome: None
     arrived: Callable[[pa.Table, int], None] = lambda rows, version: None
     landed: Callable[[int, int], None] = lambda version, rows: None
+    screen: Callable[[pa.Table, pa.Table], pa.Table] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,6 +301,12 @@ class _Landing:
 
     def _new_rows(self, chunk: pa.Table) -> pa.Table:
         rows = stamp(chunk, self._table.schema, self._read.stamp, first_row=self._next_row)
+        if self._read.screen is not None:
+            screened = self._read.screen(chunk, rows)
+            if screened is not chunk:
+                rows = stamp(
+                    screened, self._table.schema, self._read.stamp, first_row=self._next_row
+                )
         self._rows += rows.num_rows
         self._next_row += rows.num_rows
         unreadable = rows.column("_unreadable")
@@ -362,6 +371,8 @@ class _Landing:
         """Whether the source holds fewer rows below `high` than are landed and alive."""
         if end.source_rows is None or end.below is None:
             return False
+        if self._read.screen is not None:
+            return True  # the source counts rows too that didn't land
         column, high = end.below
         landed = Prior.load(self._table, cursor=None, values=(column,))
         alive = landed.alive_keys(cursor_values(self._table, column, bound=high) < high)

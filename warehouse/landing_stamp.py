@@ -35,6 +35,13 @@ class ReadStamp:
         return frame.select(key_text([pl.col(c) for c in self.key]).alias("_key"))
 
 
+def hashed(rows: pa.Table) -> pa.Array:
+    """The hash of every row, as delivered or as landed: a column without a value counts nothing."""
+    own = [n for n in rows.schema.names if n not in LANDING]
+    marks = [n for n in CONNECTOR_COLUMNS if n in rows.schema.names and n not in _NOT_HASHED]
+    return row_hashes(rows, own + marks)
+
+
 def stamp(chunk: pa.Table, schema: pa.Schema, read: ReadStamp, *, first_row: int) -> pa.Table:
     """The rows in the form of the landing table; the landing version is set at the commit.
 
@@ -45,16 +52,14 @@ def stamp(chunk: pa.Table, schema: pa.Schema, read: ReadStamp, *, first_row: int
         first_row: Ordinal of the chunk's first row in its read.
     """
     count = chunk.num_rows
-    own = [n for n in chunk.schema.names if n not in CONNECTOR_COLUMNS]
-    marks = [n for n in CONNECTOR_COLUMNS if n in chunk.schema.names and n not in _NOT_HASHED]
     filled: dict[str, pa.Array | pa.ChunkedArray] = {}
     for field in schema:
         if field.name in chunk.schema.names:
             filled[field.name] = chunk.column(field.name).cast(field.type)
         else:
             filled[field.name] = pa.nulls(count, field.type)
-    hashed = pa.table([filled[n] for n in own + marks], names=own + marks)
-    filled["_row_hash"] = row_hashes(hashed, hashed.schema.names)
+    delivered = pa.table([filled[n] for n in chunk.schema.names], names=chunk.schema.names)
+    filled["_row_hash"] = hashed(delivered)
     filled["_key"] = read.key_frame(chunk).to_arrow().column("_key").cast(pa.string())
     filled["_read_at"] = pa.repeat(pa.scalar(read.read_at, LANDING["_read_at"]), count)
     filled["_sync_id"] = pa.repeat(pa.scalar(read.sync_id, pa.string()), count)

@@ -31,7 +31,7 @@ _PLACE = ("_landing_version", "_row")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Fed:
+class Fed:
     """What one feed derives from the whole landing, without values."""
 
     feed: Feed
@@ -79,7 +79,7 @@ def trimmed(
 def _removable(
     feeds: Sequence[Feed], *, quarantine: pl.LazyFrame, integrated: int, before: datetime
 ) -> pl.DataFrame:
-    """The places (landing version and row) that may go."""
+    """The places that may go, proved by computing core with and without them."""
     rows, fed = _read(feeds)
     held = (
         quarantine.filter(pl.col("source") == feeds[0].source, pl.col("stream") == feeds[0].stream)
@@ -87,6 +87,30 @@ def _removable(
         .unique()
         .collect()
     )
+    gone = superseded(
+        rows.filter(pl.col("_read_at") < before, pl.col("_landing_version") <= integrated).select(
+            _PLACE
+        ),
+        rows,
+        fed,
+        held=held,
+    )
+    for one in fed:
+        _demand_same(one, gone)
+    return gone
+
+
+def superseded(
+    old: pl.DataFrame, rows: pl.DataFrame, fed: Sequence[Fed], *, held: pl.DataFrame
+) -> pl.DataFrame:
+    """The places (landing version and row) that core doesn't rest on.
+
+    Args:
+        old: The places in question.
+        rows: Every readable landing row that has a key: `_landing_key`, ORDER, `_sync_id`.
+        fed: What the stream's feeds derive of them.
+        held: The places that quarantine shows.
+    """
     needed = [held, _of_newest_read(rows), *(_rejected_or_beside(one) for one in fed)]
     ranked = rows.sort(ORDER).with_columns(
         pl.int_range(pl.len(), dtype=pl.Int64).over("_landing_key").alias("rank")
@@ -94,23 +118,17 @@ def _removable(
     begins = pl.concat([_begins(ranked, one, held) for one in fed])
     start = begins.group_by("_landing_key").agg(pl.col("begin").min())
     newest = ranked.group_by("_landing_key").agg(pl.col("rank").max().alias("newest"))
-    gone = (
-        ranked.join(newest, on="_landing_key")
+    return (
+        ranked.join(old, on=_PLACE, how="semi")
+        .join(newest, on="_landing_key")
         .join(start, on="_landing_key", how="left")
-        .filter(
-            pl.col("rank") < pl.coalesce("begin", "newest"),
-            pl.col("_read_at") < before,
-            pl.col("_landing_version") <= integrated,
-        )
+        .filter(pl.col("rank") < pl.coalesce("begin", "newest"))
         .select(_PLACE)
         .join(pl.concat(needed), on=_PLACE, how="anti")
     )
-    for one in fed:
-        _demand_same(one, gone)
-    return gone
 
 
-def _read(feeds: Sequence[Feed]) -> tuple[pl.DataFrame, list[_Fed]]:
+def _read(feeds: Sequence[Feed]) -> tuple[pl.DataFrame, list[Fed]]:
     """Every readable landing row with its order, and what each feed derives of them."""
     landing = feeds[0].landing
     to = landing.version()
@@ -134,7 +152,7 @@ def _read(feeds: Sequence[Feed]) -> tuple[pl.DataFrame, list[_Fed]]:
         orders, marks = [rows], [rows.select(*_PLACE, pl.lit("").alias("_sync_id"))]
     rows = pl.concat(orders).join(pl.concat(marks), on=_PLACE)
     fed = [
-        _Fed(
+        Fed(
             feed=feed,
             rows=pl.concat([pl.DataFrame(schema=CANDIDATE), *derived[feed.entity.name]]),
             lines=pl.concat([pl.DataFrame(schema=LINES), *lines[feed.entity.name]])
@@ -152,7 +170,7 @@ def _of_newest_read(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.join(last, on=["_landing_key", "_sync_id"], how="semi").select(_PLACE)
 
 
-def _rejected_or_beside(one: _Fed) -> pl.DataFrame:
+def _rejected_or_beside(one: Fed) -> pl.DataFrame:
     """Rows that derive something rejected, and those whose disagreement makes a parent vary."""
     rejected = one.rows.filter(~pl.col("_accepted")).select(_PLACE)
     folding = one.rows.filter(pl.col("_folds"), pl.col("_accepted"), pl.col("_key").is_not_null())
@@ -161,7 +179,7 @@ def _rejected_or_beside(one: _Fed) -> pl.DataFrame:
     return pl.concat([rejected, beside]).unique()
 
 
-def _begins(ranked: pl.DataFrame, one: _Fed, held: pl.DataFrame) -> pl.DataFrame:
+def _begins(ranked: pl.DataFrame, one: Fed, held: pl.DataFrame) -> pl.DataFrame:
     """Per line and core row: the rank of its newest accepted living copy; 0 where none is."""
     derives = one.rows.filter(pl.col("_key").is_not_null()).join(
         ranked.select(*_PLACE, "rank"), on=_PLACE
@@ -177,7 +195,7 @@ def _begins(ranked: pl.DataFrame, one: _Fed, held: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def _demand_same(one: _Fed, gone: pl.DataFrame) -> None:
+def _demand_same(one: Fed, gone: pl.DataFrame) -> None:
     """Computes core with and without the rows: it has to be the same.
 
     Raises:

@@ -5,11 +5,14 @@ Layout below its URI::
     restricted/warehouse          format version and key fingerprint (one row)
     restricted/landing/S/T        rows as received from stream T of source S
     restricted/quarantine         which landed rows broke which rules
+    restricted/forgotten          marks of the people who are forgotten
+    restricted/forget_receipts    when, why, how many rows
     analysts/core/E               the entity E
     analysts/runs                 receipts of every run, for people
     analysts/quarantine_summary   counts and ages, without values
     analysts/freshness            how fresh each stream is, as released
     analysts/releases             which table versions analysts see
+    analysts/released/R/E         what a release shows of E where core has no such version
     analysts/analytics.duckdb     views of the latest release
 """
 

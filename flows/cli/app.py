@@ -19,6 +19,7 @@ from flows.cli.backfill import backfill
 from flows.cli.common import HELP, INTERRUPTED, Settings, wants_json
 from flows.cli.connected import check
 from flows.cli.demo import demo
+from flows.cli.forget import forget
 from flows.cli.quarantine import quarantine
 from flows.cli.release import release
 from flows.cli.repair import audit, rebuild
@@ -39,7 +40,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Connect": (sources, check),
     "Run": (sync, nightly, status),
     "Repair": (quarantine, rebuild, backfill, audit),
-    "Keep": (maintain,),
+    "Keep": (maintain, forget),
     "Ask": (sql, schema, release),
     "Try": (demo,),
 }

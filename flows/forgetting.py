@@ -1,0 +1,349 @@
+"""Forgetting one person: every row and every trace, and nobody comes back the next night.
+
+The order makes a kill harmless: first it is committed who is to be forgotten (by marks that tell
+nobody who that is), and each step behind it finds its work by the marks alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from flows.catalog import Source, Stream
+from flows.context import Context, feeds_into, new_sync_id
+from flows.history import summarise
+from flows.maintaining import catalog_streams
+from flows.screens import forgotten_of, screen_of
+from flows.views import write_views
+from schemas.entities import ENTITIES
+from schemas.errors import ConfigError, WarehouseError
+from schemas.personal import PSEUDONYM_LENGTH, compact, pseudonyms_of
+from warehouse.delta import Table, retried
+from warehouse.forgetting import (
+    CoreSweep,
+    clean_copy,
+    cleaned,
+    keys_of_subjects,
+    swept_landing,
+    swept_quarantine,
+)
+from warehouse.forgotten import Forgotten, Marks
+from warehouse.phases import reached
+from warehouse.purge import Past, delete_table
+from warehouse.releases import Part, Release, Releases, expire, publish
+from warehouse.screening import Screen
+from warehouse.upkeep import table_paths
+
+_COPIES: Final = "analysts/released"
+_LEAST: Final = 5  # letters and digits of an identity number
+_PLACE: Final = ("_landing_version", "_row")
+_WHY: Final = "without a person whose rows were erased"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Who is to be forgotten.
+
+    Attributes:
+        pseudonym: As it stands in core.
+        needle: The identity number as numbers are compared; None where only the pseudonym is known.
+    """
+
+    pseudonym: str
+    needle: str | None = None
+
+    def __repr__(self) -> str:
+        return "Person(***)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetReport:
+    """What was forgotten: counts, no value.
+
+    Attributes:
+        forget_id: Of the receipt.
+        removed: Table to rows that went.
+        emptied: Landing table to rows of others in which the person's number was emptied.
+        release: Number of the release that analysts see now; None where there is none.
+        expired: Releases that can't be read any more.
+        files: Files of rows that were deleted.
+        not_mapped: Landing tables of streams that the catalog doesn't map: not looked into.
+        seconds: Wall time.
+        dry_run: Nothing was done.
+    """
+
+    forget_id: str
+    removed: Mapping[str, int]
+    emptied: Mapping[str, int]
+    release: int | None = None
+    expired: tuple[int, ...] = ()
+    files: int = 0
+    not_mapped: tuple[str, ...] = ()
+    seconds: float = 0.0
+    dry_run: bool = False
+
+
+def person_of(context: Context, *, number: str | None = None, key: str | None = None) -> Person:
+    """Who is meant, by the identity number or by the pseudonym of core.
+
+    Raises:
+        ConfigError: It is neither; nothing of it is repeated.
+    """
+    if key is not None:
+        text = key.strip().lower()
+        if len(text) != PSEUDONYM_LENGTH or any(c not in "0123456789abcdef" for c in text):
+            message = f"--key is a pseudonym of core: {PSEUDONYM_LENGTH} hexadecimal digits"
+            raise ConfigError(message)
+        return Person(pseudonym=text)
+    values = pl.Series([(number or "").strip()], dtype=pl.String)
+    (needle,) = pl.DataFrame({"t": values}).select(compact(pl.col("t")))["t"]
+    (pseudonym,) = pseudonyms_of(values, context.warehouse.person_key.value)
+    if pseudonym is None or sum(c.isalnum() for c in needle) < _LEAST:
+        message = "what was given is no identity number: it has too few letters and digits"
+        raise ConfigError(message)
+    return Person(pseudonym=pseudonym, needle=needle)
+
+
+def forget(context: Context, person: Person, *, reason: str, dry_run: bool = False) -> ForgetReport:
+    """Takes a person out of everything that the warehouse keeps.
+
+    Raises:
+        WarehouseError: The warehouse isn't in a folder, or a table can't be read or written. Run
+            it again: it goes on.
+    """
+    started = time.monotonic()
+    if "://" in context.warehouse.uri:
+        raise WarehouseError(
+            f"{context.warehouse.uri}: forgetting deletes files and commits by itself, and does so "
+            "in folders only. Nothing was changed: copy the warehouse to a folder, forget there, "
+            "and put the copy in its place"
+        )
+    run = _Forgetting(context, person, reason)
+    report = run.tell() if dry_run else run.do()
+    return ForgetReport(**{**report.__dict__, "seconds": round(time.monotonic() - started, 3)})
+
+
+class _Forgetting:
+    """One run of it."""
+
+    def __init__(self, context: Context, person: Person, reason: str) -> None:
+        self._context = context
+        self._person = person
+        self._reason = reason
+        self._id = new_sync_id()
+        self._uri = context.warehouse.uri
+        self._forgotten: Forgotten = forgotten_of(context)
+        self._streams = [
+            (source, stream)
+            for source in context.catalog.sources.values()
+            for stream in source.streams.values()
+        ]
+        self._others = self._not_mapped()
+
+    def tell(self) -> ForgetReport:
+        """Counts landing rows; nothing is marked and nothing changed."""
+        removed, emptied = {}, {}
+        for source, stream in self._streams:
+            screen = self._planned(source, stream)
+            counts = swept_landing(
+                self._context.warehouse.landing(source.name, stream.name), screen, dry_run=True
+            )
+            path = f"restricted/landing/{source.name}/{stream.name}"
+            removed[path], emptied[path] = counts["removed"], counts["emptied"]
+        return ForgetReport(
+            forget_id=self._id, removed=_some(removed), emptied=_some(emptied),
+            not_mapped=self._others, dry_run=True,
+        )  # fmt: skip
+
+    def do(self) -> ForgetReport:
+        """Forgets: marks, landing, quarantine, core, release, old files."""
+        self._mark()
+        removed, emptied = {}, {}
+        for path, counts in self._landings():
+            removed[path], emptied[path] = counts["removed"], counts["emptied"]
+        removed["restricted/quarantine"] = self._quarantine()
+        for path, rows in self._core():
+            removed[path] = removed.get(path, 0) + rows
+        summarise(self._context, sorted(self._context.catalog.sources))
+        pasts = [
+            Past(f"{self._uri}/{path}", is_landing=path.startswith("restricted/landing/"))
+            for path in self._with_rows()
+        ]
+        release, expired = retried(self._release)
+        write_views(self._uri)
+        files = sum(past.delete() for past in pasts)
+        self._drop_copies()
+        self._forgotten.end(
+            forget_id=self._id, reason=self._reason, now=self._context.clock(),
+            counts=json.dumps({"removed": _some(removed), "emptied": _some(emptied)}),
+        )  # fmt: skip
+        return ForgetReport(
+            forget_id=self._id, removed=_some(removed), emptied=_some(emptied),
+            release=None if release is None else release.id, expired=expired, files=files,
+            not_mapped=self._others,
+        )  # fmt: skip
+
+    def _marks(self, source: Source) -> Marks:
+        """What is marked, and the person."""
+        return self._forgotten.marks(source.name).with_person(self._person.pseudonym)
+
+    def _screen(self, source: Source, stream: Stream) -> Screen:
+        return screen_of(self._context, source.name, stream, needle=self._person.needle)
+
+    def _planned(self, source: Source, stream: Stream) -> Screen:
+        """The screen as it will be once the person is marked."""
+        keys = set[str]()
+        for other in source.streams.values():
+            keys |= self._theirs(source, other)
+        marks = self._marks(source).with_rows(keys)
+        return self._screen(source, stream).with_marks(marks)
+
+    def _theirs(self, source: Source, stream: Stream) -> set[str]:
+        landing = self._context.warehouse.landing(source.name, stream.name)
+        if landing.table() is None:
+            return set()
+        screen = self._screen(source, stream).with_marks(self._marks(source))
+        return keys_of_subjects(screen, landing)
+
+    def _mark(self) -> None:
+        rows: dict[str, set[str]] = {}
+        for source, stream in self._streams:
+            rows.setdefault(source.name, set()).update(self._theirs(source, stream))
+        self._forgotten.add(
+            [self._person.pseudonym], rows, forget_id=self._id, now=self._context.clock()
+        )
+        reached("forget_marked")
+
+    def _landings(self) -> Iterator[tuple[str, dict[str, int]]]:
+        for source, stream in self._streams:
+            landing = self._context.warehouse.landing(source.name, stream.name)
+            path = f"restricted/landing/{source.name}/{stream.name}"
+            yield path, swept_landing(landing, self._screen(source, stream))
+        for path in self._others:
+            *_, source_name, stream_name = path.split("/")
+            landing = self._context.warehouse.landing(source_name, stream_name)
+            marks = self._forgotten.marks(source_name)
+            yield (
+                path,
+                swept_landing(
+                    landing, Screen(feeds=(), marks=marks, key=(), needle=self._person.needle)
+                ),
+            )
+
+    def _quarantine(self) -> int:
+        places: dict[tuple[str, str], pl.DataFrame] = {}
+        apps: list[str] = []
+        other = [tuple(path.split("/")[-2:]) for path in self._others]
+        for name, stream_name in [*((s.name, t.name) for s, t in self._streams), *other]:
+            table = self._context.warehouse.landing(name, stream_name).table()
+            if table is not None:
+                there = table.scan().select(_PLACE).collect(engine="streaming")
+                places[name, stream_name] = there
+        for source, stream in self._streams:
+            apps += [f"{name}/{source.name}/{stream.name}" for name in stream.entities]
+        return swept_quarantine(self._context.warehouse.quarantine, places, apps)
+
+    def _core(self) -> Iterator[tuple[str, int]]:
+        for name, entity in ENTITIES.items():
+            core = self._context.warehouse.core(name)
+            if core is None:
+                continue
+            there = core.scan().select("_source").unique().collect(engine="streaming")["_source"]
+            integration = self._context.warehouse.integration(
+                entity, sync_id=self._id, now=self._context.clock()
+            )
+            sources = self._context.catalog.sources
+            for source in sorted({*sources, *there}):
+                known = sources.get(source)
+                sweep = CoreSweep(
+                    integration=integration, source=source,
+                    feeds=feeds_into(self._context, known, name) if known else [],
+                    marks=self._forgotten.marks(source), needle=self._person.needle,
+                )  # fmt: skip
+                yield f"analysts/core/{name}", sweep.run()
+
+    def _with_rows(self) -> list[str]:
+        """The tables that hold rows of people, or did."""
+        known = table_paths(self._uri, catalog_streams(self._context))
+        places = ("restricted/landing/", "restricted/quarantine", "analysts/core/")
+        return [path for path in known if path.startswith(places)]
+
+    def _not_mapped(self) -> tuple[str, ...]:
+        mapped = {f"restricted/landing/{s.name}/{t.name}" for s, t in self._streams}
+        landings = [p for p in self._with_rows() if p.startswith("restricted/landing/")]
+        return tuple(path for path in landings if path not in mapped)
+
+    def _release(self) -> tuple[Release | None, tuple[int, ...]]:
+        """Publishes the latest release anew, without the person; those before it expire."""
+        store = Releases(self._uri)
+        if Table.open(store.uri) is None:
+            return None, ()
+        handle = store.table()
+        latest = store.latest()
+        if latest is None:
+            return None, ()
+        if latest.expired_at is not None:
+            raise WarehouseError("the latest release has expired: publish one, then run it again")
+        parts = {name: self._part(latest, name, part) for name, part in latest.parts.items()}
+        reached("forget_release")
+        made = publish(handle, parts, now=self._context.clock(), kind="forget", reason=_WHY)
+        old = tuple(one.id for one in store.kept() if one.id != made.id)
+        expire(store.table(), old, now=self._context.clock())
+        return made, old
+
+    def _part(self, release: Release, name: str, part: Part) -> Part:
+        if name not in ENTITIES:
+            return part
+        table = release.table(self._uri, name)
+        current = self._context.warehouse.core(name)
+        if table is None:
+            raise WarehouseError(f"release {release.id}: the table {name} is lost")
+        if current is not None and self._same(name, table, current):
+            path = f"analysts/core/{name}"
+            return Part(path=path, version=current.version, rows=current.rows)
+        path = f"{_COPIES}/{self._id}-{release.id}/{name}"
+        delete_table(f"{self._uri}/{path}")  # of a try that lost a race
+        copy = clean_copy(
+            table, f"{self._uri}/{path}", ENTITIES[name], lambda rows: self._clean(name, rows)
+        )
+        return Part(path=path, version=copy.version, rows=copy.rows)
+
+    def _clean(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
+        current = self._context.warehouse.core(name)
+        keys = pl.LazyFrame(schema={"_source": pl.String, "_key": pl.String})
+        there = (keys if current is None else current.scan()).select(keys.collect_schema().names())
+        parts = [rows.clear()]
+        for part in rows.partition_by("_source", maintain_order=True):
+            source = part["_source"][0]
+            parts.append(
+                cleaned(
+                    part, ENTITIES[name], self._forgotten.marks(source), self._person.needle,
+                    there=there.filter(pl.col("_source") == source).collect(),
+                )
+            )  # fmt: skip
+        return pl.concat(parts)
+
+    def _same(self, name: str, released: Table, current: Table) -> bool:
+        """Whether core as it is now is what is left of a release's table."""
+        columns = ["_source", "_key", "_row_hash", "_deleted_at", "_is_stale"]
+        left = self._clean(name, released.scan().collect(engine="streaming")).select(columns)
+        now = current.scan().select(columns).collect(engine="streaming")
+        return left.sort(columns[:2]).equals(now.sort(columns[:2]))
+
+    def _drop_copies(self) -> None:
+        """Deletes copies of releases that can't be read any more."""
+        kept = {part.path for one in Releases(self._uri).kept() for part in one.parts.values()}
+        root = Path(self._uri)
+        for log in sorted((root / _COPIES).glob("*/*/_delta_log")):
+            if log.parent.relative_to(root).as_posix() not in kept:
+                delete_table(str(log.parent))
+
+
+def _some(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: rows for name, rows in sorted(counts.items()) if rows}

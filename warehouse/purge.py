@@ -1,0 +1,80 @@
+"""Leaving nothing of a table's past: old files, old commits, old statistics.
+
+A commit names the least and greatest value of every column of its files, so the log of a table is
+shortened to a checkpoint of one version, and everything before that is deleted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+
+from schemas.errors import WarehouseError
+from warehouse.delta import Table, retried
+from warehouse.landing import APP
+from warehouse.phases import reached
+
+_LOG = "_delta_log"
+
+
+class Past:
+    """The past of a table in a folder, as it was when writers that were at work were shut out."""
+
+    def __init__(self, uri: str, *, is_landing: bool) -> None:
+        """Makes every writer lose that has begun; what it has written so far counts as past.
+
+        Raises:
+            WarehouseError: The table can't be read or written.
+        """
+        self._folder = Path(uri)
+        self._files = [path for path in self._folder.rglob("*") if path.is_file()]
+
+        def shut() -> Table:
+            table = _opened(uri)
+            table.fence(uuid.uuid4().hex)
+            if not is_landing:
+                return table
+            # The state of a stream lies in its newest commit that carries one: it has to be in a
+            # commit that stays.
+            table = _opened(uri)
+            empty = table.schema.empty_table()
+            table.append(empty, txns={APP: table.txn(APP)}, state=table.newest_state())
+            return table
+
+        self.table = retried(shut)
+
+    def delete(self) -> int:
+        """Deletes it: files that the version at the shutting doesn't have, and its log.
+
+        Returns:
+            The number of files of rows that were deleted.
+        """
+        reached("forget_purge")
+        self.table.checkpoint()
+        version = self.table.version
+        shown = {Path(name) for name in self.table.files}
+        rows = 0
+        for path in self._files:
+            if path.parent.name == _LOG:
+                number = path.name.split(".", 1)[0]
+                is_old = number.isdigit() and int(number) < version
+                if is_old or path.suffix in {".tmp", ".crc"}:
+                    path.unlink(missing_ok=True)
+            elif path not in shown:
+                path.unlink(missing_ok=True)
+                rows += path.suffix == ".parquet"
+        reached("forget_purged")
+        return rows
+
+
+def delete_table(uri: str) -> None:
+    """Deletes a table in a folder that nothing shows any more."""
+    shutil.rmtree(uri, ignore_errors=True)
+
+
+def _opened(uri: str) -> Table:
+    table = Table.open(uri)
+    if table is None:
+        raise WarehouseError(f"{uri}: the table is gone; `lienthong audit` looks")
+    return table
