@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,12 +29,15 @@ from flows.findings import (
 )
 from flows.receipts import StreamCheck
 from schemas.errors import ContractError, SourceError, TransientSourceError
-from schemas.mapping import DeriveContext, derive, unknown_codes
+from schemas.mapping import DeriveContext, derive, personal_columns, unknown_codes
 from schemas.personal import looks_personal
+from schemas.telling import is_plain, like
 from warehouse.landing_schema import landing_schema
 from warehouse.landing_stamp import ReadStamp, stamp
 
 _LIKE_A_PERSON = "(what looks like a person's number or address)"
+_ROWS_OF_A_WORD = 3
+_MOST_CODES = 20
 
 _SAMPLE_KEY = b"the sample of a check is never stored"
 
@@ -136,7 +139,8 @@ class _Sample:
             }
             rules += broken_rules(readable, derived, mapping=mapping, into=into)
             codes = unknown_codes(readable, mapping=mapping, into=into)
-            unknown |= {column: _told(words) for column, words in codes.items()}
+            people = _people(readable, personal_columns(mapping))
+            unknown |= {column: _told(words, people) for column, words in codes.items()}
         reasons, warnings = _counted(rules, "reject"), _counted(rules, "warn")
         check = StreamCheck(
             source=self.source.name,
@@ -217,9 +221,36 @@ def _taken(stream: Stream, found: Mapping[str, str]) -> dict[str, str]:
     return folded | taken
 
 
-def _told(words: Iterable[str]) -> tuple[str, ...]:
-    """Unknown codes as they may be told: a number or address of a person is in the wrong column."""
-    return tuple(dict.fromkeys(_LIKE_A_PERSON if looks_personal(w) else w for w in words))
+def _told(words: Mapping[str, int], people: Collection[str]) -> tuple[str, ...]:
+    """Unknown codes as they may be told, at most `_MOST_CODES`.
+
+    A number or address of a person is in the wrong column, and so may a word be that isn't like a
+    code and stands in few rows only, or in a personal column too: of it the shape is told.
+    """
+    counted: Counter[str] = Counter()
+    for word, rows in words.items():
+        is_word = rows >= _ROWS_OF_A_WORD and word.casefold() not in people
+        if looks_personal(word):
+            told_as = _LIKE_A_PERSON
+        else:
+            told_as = word if is_word or is_plain(word) else like(word)
+        counted[told_as] += rows
+    shown = [w if w in words else f"{w}: {_rows(rows)}" for w, rows in counted.items()]
+    return tuple(shown[:_MOST_CODES])
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + "s" * (count != 1)
+
+
+def _people(rows: pl.DataFrame, personal: Collection[str]) -> set[str]:
+    """The values of personal columns, folded."""
+    found: set[str] = set()
+    for name in personal:
+        if name in rows.columns:
+            texts = rows[name].drop_nulls().cast(pl.String, strict=False).unique()
+            found |= {text.strip().casefold() for text in texts.drop_nulls()}
+    return found
 
 
 def _key_notes(rows: pl.DataFrame) -> Iterator[str]:

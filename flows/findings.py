@@ -18,27 +18,19 @@ from schemas.entities import entity as entity_of
 from schemas.fields import Entity, Severity
 from schemas.mapping import Into, StreamMapping, personal_columns
 from schemas.rules import RuleText, explain
+from schemas.telling import shape
 
 Trouble = Literal["unreachable", "refused", "changed"]
 Role = Literal["key", "version", "cursor", "deleted"]
 
 MOST_EXAMPLES: Final = 5
 MOST_PLACES: Final = 5
-SHOWN_CHARACTERS: Final = 32
 
 _PLAIN_CODE: Final = r"^[A-Z]{0,2}[0-9]{1,3}$"
 _PLAIN_KEY: Final = re.compile(r"(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9./_-]{0,39}")
 _LONG_NUMBER: Final = re.compile(r"[0-9]{9,}")  # an identity number has 9 or 12 digits
 _TELLING: Final = 4  # characters of a personal value that make a key tell it
 _STAMP_ENDINGS: Final = ("_date", "_is_date_only")
-_SHAPES: Final = (
-    (r"[\p{Ll}\p{Lm}\p{Lo}]", "a"),
-    (r"[\p{Lu}\p{Lt}]", "A"),
-    (r"\p{N}", "9"),
-    (r"\p{M}", ""),
-    (r"\s", " "),
-    (r"[^Aa9 .,:;/\\_()+#%*'\"&=-]", "?"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,19 +139,6 @@ class StreamFindings:
     columns: tuple[FoundColumn, ...] = ()
     rules: tuple[BrokenRule, ...] = ()
     is_whole: bool = False
-
-
-def shape(values: pl.Expr) -> pl.Expr:
-    """The shape of values: a letter is `a` or `A`, a digit `9`, an unusual sign `?`; null if blank.
-
-    At most `SHOWN_CHARACTERS` long.
-    """
-    text = values.cast(pl.String, strict=False).str.normalize("NFC").str.strip_chars()
-    cut = text.str.slice(0, SHOWN_CHARACTERS)
-    for pattern, sign in _SHAPES:
-        cut = cut.str.replace_all(pattern, sign)
-    shown = pl.when(text.str.len_chars() > SHOWN_CHARACTERS).then(cut + "…").otherwise(cut)
-    return pl.when(text.str.len_bytes() > 0).then(shown)
 
 
 def broken_rules(

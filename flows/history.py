@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from flows.context import Context
 from flows.receipts import Receipt
+from flows.rejections import rejections_of
 from warehouse.delta import Table, as_table, retried, sql_text
-from warehouse.quarantine import SUMMARY, summary
+from warehouse.quarantine_life import SUMMARY, summary
 from warehouse.runs import Runs
 
 
@@ -26,7 +27,7 @@ def finish(
     *,
     sync_id: str,
     receipts: Sequence[Receipt],
-    kind: Literal["sync", "rebuild", "backfill"] = "sync",
+    kind: Literal["sync", "rebuild", "replay", "backfill"] = "sync",
 ) -> None:
     """Keeps the receipts of a run, and brings the summary of quarantine up to date.
 
@@ -34,8 +35,8 @@ def finish(
         context: Catalog and warehouse.
         sync_id: The run.
         receipts: Its receipts.
-        kind: `rebuild` reached no source, and a `backfill` an older interval: neither makes
-            anything fresher.
+        kind: `rebuild` and `replay` reached no source, and a `backfill` an older interval: none
+            makes anything fresher.
     """
     records = [_record(context, receipt) for receipt in receipts]
     runs_of(context).add([{**record, "sync_id": sync_id, "kind": kind} for record in records])
@@ -47,14 +48,14 @@ def summarise(context: Context, sources: Sequence[str]) -> None:
     if not sources:
         return
     listed = ", ".join(sql_text(name) for name in sources)
+    agencies = {one.name: one.agency for one in context.catalog.sources.values()}
 
     def write() -> None:
-        table = Table.open_or_create(summary_uri(context.warehouse.analysts_uri), SUMMARY)
-        counted = summary(context.warehouse.quarantine.scan())
-        rows = as_table(counted.filter(counted["source"].is_in(list(sources))), SUMMARY)
-        if _same(table, rows, sources):
-            return
-        table.replace(rows, where=f"source IN ({listed})")
+        table = Table.open_complete(summary_uri(context.warehouse.analysts_uri), SUMMARY)
+        rows = pl.concat([rejections_of(context, name) for name in sources])
+        counted = as_table(summary(rows, agencies=agencies, now=context.clock()), SUMMARY)
+        if not _same(table, counted, sources):
+            table.replace(counted, where=f"source IN ({listed})")
 
     retried(write)
 

@@ -20,7 +20,7 @@ from schemas.fields import core_schema
 from warehouse.delta import Table
 from warehouse.duck import AnalystDoor
 from warehouse.freshness import SCHEMA, freshness
-from warehouse.quarantine import SUMMARY
+from warehouse.quarantine_life import SUMMARY
 from warehouse.releases import Release, Releases, as_rows
 from warehouse.runs import Runs
 from warehouse.warehouse import check_format

@@ -215,11 +215,14 @@ class QuarantineLine:
     rule: str
     rows: int
     oldest: str  # ISO 8601 UTC
+    agency: str | None = None  # code of the office that owns the rows
+    oldest_days: int = 0  # whole days that the oldest has waited
+    status: str = "open"  # or `superseded`, `discarded`
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuarantinedRow:
-    """One quarantined row, for `lienthong quarantine show`; personal values are masked."""
+    """One quarantined row, for `lienthong quarantine show`; what may name somebody is masked."""
 
     source: str
     stream: str
@@ -231,7 +234,20 @@ class QuarantinedRow:
     file: str | None
     line: int | None
     quarantined_at: str
-    values: dict[str, str | None] = field(default_factory=dict)  # source column -> text or mask
+    values: dict[str, str | None] = field(default_factory=dict)  # column -> text, shape or mask
+    status: str = "open"  # or `superseded`, `discarded`
+    closed_by: str | None = None  # who discarded it
+    reason: str | None = None  # why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discarded:
+    """Rows of one stream and entity that were put aside, for `lienthong quarantine discard`."""
+
+    source: str
+    stream: str
+    entity: str
+    rows: int
 
 
 @dataclass(frozen=True, kw_only=True)

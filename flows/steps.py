@@ -20,14 +20,10 @@ from flows.context import Context, check_context, new_sync_id, open_context
 from flows.faults import told
 from flows.history import finish
 from flows.integrating import integrate_streams
-from flows.looking import (
-    list_sources,
-    quarantine_list,
-    quarantine_show,
-    status,
-)
+from flows.looking import list_sources, status
 from flows.maintaining import maintain, maintain_of_night
 from flows.outcome import night_report
+from flows.quarantined import discard, quarantine_list, quarantine_show
 from flows.reading import LandResult, read_and_land
 from flows.receipts import NightReport, Receipt, SyncOptions, explained
 from flows.releasing import release_of_night
@@ -41,6 +37,7 @@ __all__ = [
     "broken_yaml",
     "check_context",
     "check_source",
+    "discard",
     "examine_source",
     "failed_receipt",
     "finish",

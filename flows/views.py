@@ -12,7 +12,7 @@ from schemas.fields import core_schema
 from warehouse.duck import ViewFile
 from warehouse.freshness import COLUMNS, SCHEMA
 from warehouse.phases import reached
-from warehouse.quarantine import SUMMARY
+from warehouse.quarantine_life import SUMMARY, SUMMARY_COLUMNS
 from warehouse.releases import Release, Releases, as_rows
 
 VIEWS: Final = "analytics.duckdb"
@@ -75,11 +75,13 @@ def _describe(file: ViewFile, uri: str, release: Release) -> None:
         file.comment(name, f"{entity.en} {entity.vi}")
         for column in entity.fields:
             file.comment_column(name, column.name, f"{column.en} {column.vi}")
-    for name, schema in ((FRESHNESS, SCHEMA), (QUARANTINE_SUMMARY, SUMMARY)):
+    for name, schema, texts in (
+        (FRESHNESS, SCHEMA, COLUMNS), (QUARANTINE_SUMMARY, SUMMARY, SUMMARY_COLUMNS),
+    ):  # fmt: skip
         table = release.table(uri, name)
         rows = schema.empty_table() if table is None else table.scan().collect().to_arrow()
         file.table(name, rows)
-    for name, text in COLUMNS.items():
-        file.comment_column(FRESHNESS, name, text)
+        for column in rows.column_names:  # a release of an older version may lack some
+            file.comment_column(name, column, texts[column])
     file.table("release", as_rows([release]).to_arrow())
     file.comment("release", "The release that these views show.", is_view=False)

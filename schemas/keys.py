@@ -29,3 +29,18 @@ def key_text(columns: Sequence[pl.Expr]) -> pl.Expr:
             )
         )
     return pl.concat_str(parts, separator="/", ignore_nulls=False)
+
+
+def key_parts(key: str) -> list[str]:
+    r"""The values that `key_text` joined, `\` and `/` as they were."""
+    parts = [""]
+    is_escaped = False
+    for sign in key:
+        if is_escaped or sign not in "\\/":
+            parts[-1] += sign
+            is_escaped = False
+        elif sign == "\\":
+            is_escaped = True
+        else:
+            parts.append("")
+    return parts

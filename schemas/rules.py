@@ -64,6 +64,10 @@ NAMES: Final[Mapping[str, RuleText]] = {
         vi="Ngày mốc nằm ngoài khoảng từ năm 1990 đến hết năm sau.",
         en="The anchor date lies outside 1990 to next year.",
     ),
+    "discarded": RuleText(
+        vi="Bản ghi đã được loại bỏ bằng `quarantine discard`, kèm lý do.",
+        en="A person discarded the row (`quarantine discard`), and said why.",
+    ),
     "parent_varies": RuleText(
         vi="Các dòng lặp lại cùng một hồ sơ nhưng ghi thông tin khác nhau.",
         en="Lines that repeat one parent disagree about it.",

@@ -136,6 +136,20 @@ class Table:
             return table
 
     @classmethod
+    def open_complete(
+        cls, uri: str, schema: pa.Schema, *, partition_by: Sequence[str] = ()
+    ) -> Table:
+        """The table, created empty where there is none, with every column of the schema.
+
+        A table that an older version made is given the columns that it lacks.
+        """
+        table = cls.open_or_create(uri, schema, partition_by=partition_by)
+        if absent := [field for field in schema if field.name not in table.schema.names]:
+            table.add_columns(absent)
+            return cls.open(uri) or table
+        return table
+
+    @classmethod
     def create(
         cls,
         uri: str,

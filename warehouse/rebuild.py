@@ -1,13 +1,14 @@
 """What core has to be, computed from landing alone; `rebuild` writes it, `audit` compares with it.
 
 Core equals a rebuild from landing under today's YAML, row for row, but for `_changed_at` and
-`_sync_id`, which say when and by which run this warehouse changed the row.
+`_sync_id`, which say when and by which run this warehouse changed the row. Landed rows that a
+person discarded stay out of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 import pyarrow as pa
@@ -16,6 +17,7 @@ from schemas.fields import core_schema
 from warehouse.ahead import ahead
 from warehouse.core import Counts, Integration, count_merge
 from warehouse.delta import Table, as_table, retried, sql_text
+from warehouse.discards import carried, discards, without_discards
 from warehouse.feeds import Feed, as_candidates, derive_alone
 from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, MergePlan, plan_merge
 from warehouse.phases import reached
@@ -45,21 +47,31 @@ class Projection:
         return pl.concat([nothing.writes, *(plan.writes for plan in self.plans)])
 
 
-def project(integration: Integration, feeds: Sequence[Feed], goals: dict[str, int]) -> Projection:
+def project(
+    integration: Integration,
+    feeds: Sequence[Feed],
+    goals: dict[str, int],
+    *,
+    held: pl.LazyFrame,
+) -> Projection:
     """Derives everything that landed up to the goals, in bounded windows.
 
     Args:
         integration: The entity.
         feeds: The feeds of one source into it.
         goals: App of the feed to the newest landing version that counts.
+        held: Quarantine as it stands: who is discarded there stays rejected.
     """
     found = Projection()
     lines = [pl.DataFrame(schema=LINES)]
     many: list[bool] = []
     next_id = 0
     for feed in feeds:
+        discarded = discards(held, feed.source, integration.entity.name)
+        mine = discarded.filter(pl.col("stream") == feed.stream)
         for after, to in feed.windows(after=0, to=goals[feed.app]):
             part = derive_alone(feed, after=after, to=to)
+            part = replace(part, rows=without_discards(part.rows, mine))
             found.windows.append((feed, after, to, next_id))
             found.rejected.append(integration.rejected(feed, part))
             found.derived.append(as_candidates(_numbered(part.rows, next_id)))
@@ -95,17 +107,20 @@ def _rebuild(integration: Integration, source: str, feeds: Sequence[Feed]) -> di
     quarantine = integration.quarantine.table()
     core = integration.table()
     goals = {feed.app: feed.landing.version() for feed in feeds}
-    found = project(integration, feeds, goals)
-    entities = [integration.entity.name, *([UNSPLIT] if any(f.with_unsplit for f in feeds) else [])]
-    listed = ", ".join(sql_text(name) for name in entities)
+    held = integration.quarantine.settled(quarantine).filter(pl.col("source") == source).collect()
+    found = project(integration, feeds, goals, held=held.lazy())
     rejected = pl.concat([pl.DataFrame(SCHEMA.empty_table()), *found.rejected])
-    quarantine.replace(
-        as_table(rejected, SCHEMA),
-        where=f"source = {sql_text(source)} AND entity IN ({listed})",
+    mine = [feed.stream for feed in feeds if feed.with_unsplit]
+    others = held.filter(pl.col("entity") == UNSPLIT, ~pl.col("stream").is_in(mine))
+    integration.quarantine.rewrite(
+        quarantine,
+        pl.concat([carried(rejected, held), others]),
+        source=source,
+        entities=[integration.entity.name, UNSPLIT],
         txns={f"{integration.entity.name}/{app}": to for app, to in goals.items()},
     )
     reached("quarantined")
-    before = core_marks(core, source)
+    marks = core_marks(core, source)
     schema = core_schema(integration.entity)
     reached("core_commit")
     with ahead(_core_batches(integration, found, schema)) as batches:
@@ -121,7 +136,7 @@ def _rebuild(integration: Integration, source: str, feeds: Sequence[Feed]) -> di
     count_merge(
         counts, feeds, pl.concat([pl.DataFrame(schema=CANDIDATE), *found.derived]), found.plans
     )
-    _tell_against(before, found.writes, counts)
+    _tell_against(marks, found.writes, counts)
     return counts
 
 

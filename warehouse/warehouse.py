@@ -7,6 +7,7 @@ Layout below its URI::
     restricted/quarantine         which landed rows broke which rules
     restricted/forgotten          marks of the people who are forgotten
     restricted/forget_receipts    when, why, how many rows
+    restricted/acts               who looked at values of rows, discarded or replayed some, and why
     analysts/core/E               the entity E
     analysts/runs                 receipts of every run, for people
     analysts/quarantine_summary   counts and ages, without values
@@ -29,6 +30,7 @@ import pyarrow as pa
 
 from schemas.errors import WarehouseError
 from schemas.fields import Entity
+from warehouse.acts import Acts
 from warehouse.core import Integration
 from warehouse.delta import Table, retried
 from warehouse.identity import FILE_VARIABLE, KEY_VARIABLE, PersonKey, create_key, find_key
@@ -112,7 +114,12 @@ class Warehouse:
     @property
     def quarantine(self) -> Quarantine:
         """The quarantine."""
-        return Quarantine(f"{self.uri}/restricted/quarantine")
+        return Quarantine(f"{self.uri}/restricted/quarantine", self.core_uri)
+
+    @property
+    def acts(self) -> Acts:
+        """What people did to single rows."""
+        return Acts(f"{self.uri}/restricted/acts")
 
     def core_uri(self, entity: str) -> str:
         """Where an entity's core table lies."""

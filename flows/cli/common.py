@@ -58,6 +58,26 @@ def json_option(command: F) -> F:
     )(command)
 
 
+def reveal_options(command: F) -> F:
+    """Adds `--reveal` and `--reason`."""
+    why = click.option(
+        "--reason", metavar="TEXT", help="Why the values have to be seen: it is kept."
+    )
+    seen = click.option("--reveal", is_flag=True, help="Show every value as it is; needs --reason.")
+    return seen(why(command))
+
+
+def revealing(*, reveal: bool, reason: str | None) -> str | None:
+    """The reason to show values as they are; None keeps them masked."""
+    if reveal and reason is None:
+        message = "--reveal needs --reason TEXT: who looked at values, and why, is kept."
+        raise click.UsageError(message)
+    if reason is not None and not reveal:
+        message = "--reason goes with --reveal."
+        raise click.UsageError(message)
+    return reason
+
+
 def wants_json(context: click.Context) -> bool:
     """True where the command under way was given `--json`."""
     return bool(context.meta.get(_AS_JSON))

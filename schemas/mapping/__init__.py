@@ -11,7 +11,7 @@ from schemas.mapping.models import (
     StreamMapping,
     source_columns,
 )
-from schemas.mapping.privacy import personal_columns
+from schemas.mapping.privacy import known_words, personal_columns
 from schemas.mapping.versions import row_orders
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Into",
     "StreamMapping",
     "derive",
+    "known_words",
     "personal_columns",
     "row_orders",
     "source_columns",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import polars as pl
 
@@ -337,12 +337,13 @@ def _coded(
     return words, text.is_in(strangers.implode()).fill_null(value=False)
 
 
-def unknown_words(values: pl.Series, column: ColumnMapping, target: Field) -> list[str]:
-    """The distinct codes of a column that its lists don't know, sorted."""
+def unknown_words(values: pl.Series, column: ColumnMapping, target: Field) -> dict[str, int]:
+    """The distinct codes of a column that its lists don't know, sorted, with their rows."""
     _, unknown = _coded(values, column, target)
     if unknown is None:
-        return []
-    return cast("list[str]", whole_text(values).filter(unknown).unique().sort().to_list())
+        return {}
+    words = whole_text(values).filter(unknown).alias("word").to_frame()
+    return dict(words.group_by("word").len().sort("word").iter_rows())
 
 
 def _with_default(values: pl.Series, default: object, lost: pl.Series) -> pl.Series:

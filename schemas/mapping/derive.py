@@ -112,11 +112,12 @@ def derive(
 
 
 def unknown_codes(
-    rows: pl.DataFrame, *, mapping: StreamMapping, into: Into, limit: int = 20
-) -> dict[str, list[str]]:
-    """The codes that no code list knows, by core column; at most `limit` of each, sorted.
+    rows: pl.DataFrame, *, mapping: StreamMapping, into: Into
+) -> dict[str, dict[str, int]]:
+    """The codes that no code list knows, by core column: each with its rows, sorted.
 
-    Personal columns are left out. For `check`, so that a person sees what to add to the YAML.
+    Personal columns are left out. For `check`, so that a person sees what to add to the YAML; what
+    may be told of them is for whoever tells it.
     """
     entity = entity_of(into.entity)
     work = _work(rows, mapping, into)
@@ -126,7 +127,7 @@ def unknown_codes(
         for name, column in into.columns.items()
         if column.const is None and not (target := entity.field(name)).personal
     }
-    return {name: found[:limit] for name, found in words.items() if found}
+    return {name: found for name, found in words.items() if found}
 
 
 def _work(rows: pl.DataFrame, mapping: StreamMapping, into: Into) -> _Work:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from schemas.codes import normalise
 from schemas.entities import entity as entity_of
+from schemas.mapping.columns import Codes
 from schemas.mapping.models import Into, StreamMapping
 
 
@@ -44,3 +46,20 @@ def open_uses(mapping: StreamMapping, into: Into) -> Iterator[tuple[str, str]]:
             for name in column.raw_columns(explode):
                 if name in personal:
                     yield core, name
+
+
+def known_words(mapping: StreamMapping) -> dict[str, frozenset[str]]:
+    """Source column to the words that its code lists know, as `normalise` writes them.
+
+    The words that stand for no value are among them.
+    """
+    known: dict[str, set[str]] = {}
+    for into in mapping.into:
+        entity = entity_of(into.entity)
+        explode = into.explode.column if into.explode else None
+        for name, column in into.columns.items():
+            codes = Codes.of(column, entity.field(name))
+            words = {*normalise([*mapping.nulls, *column.nulls]), *(codes.words if codes else ())}
+            for raw in column.raw_columns(explode):
+                known.setdefault(raw, set()).update(words)
+    return {name: frozenset(words) for name, words in known.items()}

@@ -97,7 +97,9 @@ def test_check_of_all_goes_on_after_a_broken_one(office: Office) -> None:
 def test_sync_gives_one_receipt_per_stream_and_entity(office: Office) -> None:
     (receipt,) = answer(office, "sync", "xa-thu")
     assert (receipt["source"], receipt["stream"], receipt["entity"]) == (
-        "xa-thu", "so_theo_doi", "dossier",
+        "xa-thu",
+        "so_theo_doi",
+        "dossier",
     )
     assert receipt["read"] == receipt["landed"] == receipt["derived"] == 3
     assert (receipt["inserted"], receipt["quarantined"]) == (2, 1)
@@ -212,7 +214,8 @@ def test_quarantine_show_masks_people_and_names_the_line(synced: Office) -> None
     done = run(synced, "quarantine", "show", "xa-thu", "--rule", "unknown_code:status")
     assert done.exit_code == 0
     assert "2026-03.csv:4" in done.stdout
-    assert "một trạng thái lạ" in done.stdout
+    assert "một trạng thái lạ" not in done.stdout  # it might be a name
+    assert "(like aaa aaaaa aaaa aa)" in done.stdout
     assert "040099054321" not in done.output
     (row,) = answer(synced, "quarantine", "show", "--limit", "1")
     assert row["rules"] == ["unknown_code:status"]
@@ -243,7 +246,8 @@ def test_sql_answers_as_a_table_and_in_every_format(synced: Office, tmp_path: Pa
     table = run(synced, "sql", query)
     assert table.stdout.splitlines()[1].split() == ["XA-001", "2026-03-02"]
     assert answer(synced, "sql", query)[0] == {
-        "dossier_code": "XA-001", "received_date": "2026-03-02",
+        "dossier_code": "XA-001",
+        "received_date": "2026-03-02",
     }
     text = run(synced, "sql", query, "--format", "csv", "--core").stdout
     assert text.splitlines()[1] == "XA-001,2026-03-02"
@@ -360,4 +364,3 @@ def test_ctrl_c_in_a_sync_leaves_a_warehouse_that_goes_on(office: Office) -> Non
     assert done.exit_code == 0, done.output
     assert answer(office, "sql", "SELECT count(*) AS n FROM dossier") == [{"n": 300_000}]
     assert answer(office, "audit")["findings"] == []
-

@@ -133,10 +133,7 @@ def test_the_search_finds_what_is_there(house: House, heard: Heard) -> None:
 
 @pytest.mark.parametrize("secret", PLANTED)
 def test_no_command_tells_a_secret_or_a_person(heard: Heard, secret: str) -> None:
-    told = heard.found(secret)
-    if secret == CAST:  # stands in an open column: whoever mends the mapping has to see it there
-        told = [place for place in told if not place.startswith("quarantine show")]
-    assert told == []
+    assert heard.found(secret) == []
 
 
 @pytest.mark.parametrize("secret", PLANTED)

@@ -20,18 +20,11 @@ from lxml import html
 
 from flows.catalog import Source, load_catalog
 from flows.cli import main
-from flows.findings import (
-    SHOWN_CHARACTERS,
-    BrokenRule,
-    Example,
-    FoundColumn,
-    Place,
-    StreamFindings,
-    shape,
-)
+from flows.findings import BrokenRule, Example, FoundColumn, Place, StreamFindings
 from flows.receipts import StreamCheck
 from flows.report import render
 from schemas.rules import RuleText
+from schemas.telling import SHOWN_CHARACTERS, shape
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PASSWORD = "mat-khau-cua-so-7391"

@@ -286,7 +286,7 @@ def test_unknown_codes_are_named_for_a_person_but_never_personal_ones() -> None:
         ]
     )
     found = unknown_codes(frame, mapping=EVERYTHING, into=EVERYTHING.into[0])
-    assert found == {"status": ["77", "99"]}
+    assert found == {"status": {"77": 2, "99": 1}}
 
 
 def test_the_first_of_several_columns_that_holds_a_value_counts() -> None:

@@ -1,0 +1,51 @@
+"""The rows in quarantine as they stand: each with what became of it."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from flows.catalog import Stream
+from flows.context import Context, feed_of
+from warehouse.feeds import Feed
+from warehouse.quarantine_life import Surroundings, with_status
+
+
+def rejections(context: Context, source: str | None = None) -> pl.DataFrame:
+    """Every quarantined row, of one source or of all, with its `status`.
+
+    Raises:
+        ConfigError: The named source doesn't exist.
+    """
+    if source is not None:
+        context.catalog.source(source)
+    return rejections_of(context, source)
+
+
+def rejections_of(context: Context, source: str | None) -> pl.DataFrame:
+    """`rejections`, of a source that the catalog may not know any more."""
+    rows = context.warehouse.quarantine.scan()
+    if source is not None:
+        rows = rows.filter(pl.col("source") == source)
+    return with_status(rows.collect(), surroundings(context))
+
+
+def surroundings(context: Context) -> Surroundings:
+    """What decides about rejections, in a context."""
+
+    def feed(source: str, stream: str, entity: str) -> Feed | None:
+        known = stream_of(context, source, stream)
+        if known is None or entity not in known.entities:
+            return None
+        return feed_of(context, context.catalog.sources[source], known, entity)
+
+    return Surroundings(
+        core=context.warehouse.core,
+        landing=context.warehouse.landing,
+        feeds=feed,
+    )
+
+
+def stream_of(context: Context, source: str, stream: str) -> Stream | None:
+    """A stream of the catalog, None where it isn't there any more."""
+    found = context.catalog.sources.get(source)
+    return None if found is None else found.streams.get(stream)
