@@ -25,6 +25,7 @@ from flows.faults import told
 from flows.parts import CutOff, Part, cut, parts
 from flows.peeking import PeekedRead
 from flows.receipts import RunStatus, SyncOptions
+from flows.rejections import rejected_only
 from flows.screens import allowed_rows, screen_of
 from schemas.errors import LienThongError
 from warehouse.delta import retried
@@ -157,6 +158,7 @@ class _Reading:
                     arrived=follower.arrived,
                     landed=follower.landed,
                     screen=self._screen(),
+                    watched=rejected_only(self._context, self._source, self._stream),
                 )
             )
 
@@ -318,6 +320,7 @@ class _Reading:
             source_rows=self._summary.source_rows,
             keys=lambda: self._connector.keys(self._spec),
             below=None if cursor is None or top is None else (cursor.column, top),
+            files=frozenset(file.path for file in self._summary.files if not file.unchanged),
         )
 
     def _advanced(self, state: StreamState, read_at: datetime) -> StreamState:

@@ -8,6 +8,7 @@ from flows.catalog import Stream
 from flows.context import Context, feed_of
 from warehouse.feeds import Feed
 from warehouse.quarantine_life import Surroundings, with_status
+from warehouse.withdrawn import Watched, stood_in
 
 
 def rejections(context: Context, source: str | None = None) -> pl.DataFrame:
@@ -27,6 +28,34 @@ def rejections_of(context: Context, source: str | None) -> pl.DataFrame:
     if source is not None:
         rows = rows.filter(pl.col("source") == source)
     return with_status(rows.collect(), surroundings(context))
+
+
+def rejected_only(context: Context, source: str, stream: Stream) -> Watched | None:
+    """What landing may bury of files that are added to others: records that nothing accepted.
+
+    None for a stream that isn't read from such files: there a whole read buries what is gone.
+    """
+    if stream.spec.mode != "increment" or stream.spec.cursor is not None:
+        return None
+
+    def watched(files: frozenset[str]) -> pl.DataFrame:
+        rows = rejections_of(context, source).filter(
+            pl.col("stream") == stream.name,
+            pl.col("status") == "open",
+            stood_in(files),
+        )
+        keys = rows.select(pl.col("_landing_key").alias("_key")).drop_nulls().unique()
+        for entity in stream.entities:
+            core = context.warehouse.core(entity)
+            if core is None or not keys.height:
+                continue
+            mine = (pl.col("_source") == source) & (pl.col("_stream") == stream.name)
+            accepted = core.scan().filter(mine).select(pl.col("_landing_key").alias("_key"))
+            accepted = accepted.join(keys.lazy(), on="_key", how="semi")
+            keys = keys.join(accepted.collect(engine="streaming"), on="_key", how="anti")
+        return keys
+
+    return watched
 
 
 def surroundings(context: Context) -> Surroundings:

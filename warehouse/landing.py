@@ -27,6 +27,7 @@ from warehouse.landing_stamp import ReadStamp, stamp
 from warehouse.phases import reached
 from warehouse.prior import Prior, cursor_values
 from warehouse.state import StreamState
+from warehouse.withdrawn import Watched, Withdrawals
 
 CHUNK_ROWS: Final = 200_000
 PIECE_ROWS: Final = 50_000
@@ -69,6 +70,7 @@ class LandingRead:
         landed: Called after each commit, with its landing version and its rows.
         screen: Takes rows of people out who are forgotten: given the rows as delivered and as
             stamped, it returns what may land of the delivered ones. Those taken out aren't counted.
+        watched: See `warehouse.withdrawn`.
     """
 
     stamp: ReadStamp
@@ -83,6 +85,7 @@ class LandingRead:
     arrived: Callable[[pa.Table, int], None] = lambda rows, version: None
     landed: Callable[[int, int], None] = lambda version, rows: None
     screen: Callable[[pa.Table, pa.Table], pa.Table] | None = None
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,7 @@ class ReadEnd:
         source_rows: Rows that the source has below `high`, where it was counted.
         keys: The keys of every row of the source, asked for only when rows seem to be gone.
         below: Column and upper bound that `source_rows` was counted with.
+        files: Paths of the files that were read, those that are landed already left out.
     """
 
     is_complete: bool
@@ -102,6 +106,7 @@ class ReadEnd:
     source_rows: int | None = None
     keys: Callable[[], Iterator[pa.RecordBatch]] | None = None
     below: tuple[str, CursorValue] | None = None
+    files: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +220,7 @@ class _Landing:
         self._table = table
         self._expected = table.txn(APP)
         self._seen: list[pl.DataFrame] = []
+        self._taken_back = Withdrawals(is_whole=read.is_whole, watched=read.watched)
         self._rows = self._landed = self._same = self._unreadable = 0
         self._next_row = 1
         self._held: list[Checkpoint] = []
@@ -317,6 +323,7 @@ class _Landing:
         marks = pl.DataFrame(rows.select(["_key", "_row_hash", "_row"]))
         if self._read.is_whole:
             self._seen.append(marks)
+        self._taken_back.saw(marks)
         fresh = rows.filter(self._prior.is_new(marks).to_arrow())
         broken = fresh.num_rows - fresh.column("_unreadable").null_count
         self._unreadable += broken
@@ -335,6 +342,10 @@ class _Landing:
         if gone.height:
             behind = pl.int_range(pl.len(), dtype=pl.Int64) + self._next_row
             parts.append(self._told(self._copies(gone, row=behind, tombstone=True)))
+        if (back := self._withdrawn(end, waiting)).height:
+            behind = pl.int_range(pl.len(), dtype=pl.Int64) + self._next_row
+            behind += sum(part.num_rows for part in parts)
+            parts.append(self._told(self._copies(back, row=behind, tombstone=True)))
         self._commit(pa.concat_tables(parts), advance=self._advance(end, waiting))
         return gone["_key"].n_unique(), waiting
 
@@ -366,6 +377,14 @@ class _Landing:
         if gone.height and too_many and not self._read.accept_deletes:
             return nothing, gone.height
         return landed.newest_rows(gone), 0
+
+    def _withdrawn(self, end: ReadEnd, waiting: int) -> pl.DataFrame:
+        """The (key, hash) of rejected rows that the office took back; of a read to be believed."""
+        increments = not self._read.is_whole and end.files
+        believed = end.is_complete and not waiting and self._rows > 0
+        if not believed or not (self._read.finds_deletes or increments):
+            return Prior.no_marks()
+        return self._taken_back.found(self._prior, self._table, end.files)
 
     def _fewer_than_landed(self, end: ReadEnd, pending: pa.Table) -> bool:
         """Whether the source holds fewer rows below `high` than are landed and alive."""
@@ -407,7 +426,7 @@ class _Landing:
         order = ["_landing_version", "_row"]
         rows = (
             self._table.scan()
-            .join(marks.lazy().unique(), on=["_key", "_row_hash"])
+            .join(marks.lazy().unique(), on=["_key", "_row_hash"], nulls_equal=True)
             .collect(engine="streaming")
             .sort(order)
             .unique(["_key", "_row_hash"], keep="last", maintain_order=True)

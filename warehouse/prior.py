@@ -28,7 +28,8 @@ class Prior:
     """For every key the rows of its newest sync, and whether it is alive.
 
     A key may stand in several rows (not every office has unique keys), so a key is compared by its
-    set of hashes. Rows without a key are compared with every keyless row ever landed.
+    set of hashes. Rows without a key are compared with the keyless rows landed, but for those that
+    were seen to be gone.
     """
 
     def __init__(self, newest: pl.DataFrame, keyless: pl.DataFrame) -> None:
@@ -61,7 +62,8 @@ class Prior:
         frame = rows.select(
             *_MARKS, *order, "_sync_id", "_tombstone", *(v for v in values if v not in _MARKS)
         ).collect(engine="streaming")
-        keyless = frame.filter(pl.col("_key").is_null()).select(*_MARKS)
+        nameless = frame.filter(pl.col("_key").is_null()).sort(order).group_by("_row_hash").last()
+        keyless = nameless.filter(~pl.col("_tombstone")).select(*_MARKS)
         keyed = frame.filter(pl.col("_key").is_not_null()).sort(order)
         last = keyed.group_by("_key").agg(
             pl.col("_sync_id").last().alias("_last_sync"),
@@ -93,6 +95,11 @@ class Prior:
             known, on=["_key", "_row_hash"], how="left", nulls_equal=True, maintain_order="left"
         )
         return joined["known"].is_null()
+
+    @property
+    def keyless(self) -> pl.DataFrame:
+        """The (key, hash) of the rows without a key that are there, as far as is known."""
+        return self._keyless.unique()
 
     def alive_keys(self, condition: pl.Expr | None = None) -> pl.DataFrame:
         """The keys that aren't buried, one column `_key`.

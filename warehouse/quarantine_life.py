@@ -157,20 +157,19 @@ def _gone(rows: pl.DataFrame, landing: Landing) -> pl.DataFrame:
         return rows.with_columns(_superseded(pl.lit(value=False)))
     marks = ["_landing_version", "_row", "_row_hash", "_tombstone"]
     landed = table.scan().filter(pl.col("_key").is_null()).select(marks).collect()
-    graves = landed.filter("_tombstone").group_by("_row_hash").agg(
-        pl.struct("_landing_version", "_row").max().alias("grave")
-    )  # fmt: skip
     place = ["_landing_version", "_row"]
+    graves = landed.filter("_tombstone").sort(place).group_by("_row_hash").last()
     hashes = landed.select(*place, "_row_hash").unique(place)
     known = rows.join(hashes, on=place, how="left", maintain_order="left").join(
-        graves, on="_row_hash", how="left", maintain_order="left"
+        graves.select("_row_hash", pl.struct(place).alias("grave")),
+        on="_row_hash",
+        how="left",
+        maintain_order="left",
     )
-    version, row = pl.col("grave").struct.field("_landing_version"), pl.col("_row")
-    later = (version > pl.col("_landing_version")) | (
-        (version == pl.col("_landing_version")) & (pl.col("grave").struct.field("_row") > row)
-    )
-    later = later.fill_null(value=False)
-    return known.with_columns(_superseded(later)).drop("_row_hash", "grave")
+    version, row = (pl.col("grave").struct.field(name) for name in place)
+    own_version, own_row = (pl.col(name) for name in place)
+    later = (version > own_version) | ((version == own_version) & (row > own_row))
+    return known.with_columns(_superseded(later.fill_null(value=False))).drop("_row_hash", "grave")
 
 
 def summary(
