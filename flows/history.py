@@ -52,7 +52,7 @@ def summarise(context: Context, sources: Sequence[str]) -> None:
 
     def write() -> None:
         table = Table.open_complete(summary_uri(context.warehouse.analysts_uri), SUMMARY)
-        rows = pl.concat([rejections_of(context, name) for name in sources])
+        rows = rejections_of(context, sources)
         counted = as_table(summary(rows, agencies=agencies, now=context.clock()), SUMMARY)
         if not _same(table, counted, sources):
             table.replace(counted, where=f"source IN ({listed})")

@@ -23,7 +23,7 @@ from warehouse.acts import Act
 from warehouse.delta import retried
 from warehouse.discards import discard as put_aside
 from warehouse.quarantine import UNSPLIT
-from warehouse.quarantine_life import Status, chosen, summary
+from warehouse.quarantine_life import Status, summary
 
 MASK: Final = "***"
 OPEN: Final[tuple[Status, ...]] = ("open",)
@@ -55,13 +55,19 @@ def selected(context: Context, selection: Selection) -> pl.DataFrame:
     Raises:
         ConfigError: The named source doesn't exist.
     """
-    days = selection.older_than
-    rows = chosen(
-        rejections(context, selection.source),
-        statuses=CLOSED if selection.closed else OPEN,
-        rule=selection.rule,
-        older_than=None if days is None else context.clock() - timedelta(days=days),
-    )
+    rows = rejections(context, selection.source)
+    wanted = rows.filter(pl.col("status").is_in(CLOSED if selection.closed else OPEN))
+    order = ["source", "stream", "entity", "_landing_version", "_row", "_key"]
+    return narrowed(context, wanted, selection).sort(order, nulls_last=True)
+
+
+def narrowed(context: Context, rows: pl.DataFrame, selection: Selection) -> pl.DataFrame:
+    """The rows that the rule, age and key of a selection mean, open or closed."""
+    if selection.rule is not None:
+        rows = rows.filter(pl.col("rules").list.contains(selection.rule))
+    if selection.older_than is not None:
+        before = context.clock() - timedelta(days=selection.older_than)
+        rows = rows.filter(pl.col("quarantined_at") <= before)
     if selection.key is not None:
         mine = (pl.col("_key") == selection.key) | (pl.col("_landing_key") == selection.key)
         rows = rows.filter(mine.fill_null(value=False))

@@ -251,6 +251,35 @@ class Discarded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReplayLine:
+    """What became of one stream's rejections in one entity, for `lienthong quarantine replay`.
+
+    Attributes:
+        source: Name of the source.
+        stream: Name of the stream.
+        entity: The entity.
+        rows: Rejections that were judged again.
+        accepted: Those that today's YAML accepts, or doesn't derive any more.
+        rejected: Those that it rejects still.
+        rules: Rule to the rows that it rejects.
+        inserted: Keys new in core.
+        updated: Keys of core whose values changed.
+        removed: Keys of core that today's YAML accepts no copy of.
+    """
+
+    source: str
+    stream: str
+    entity: str
+    rows: int
+    accepted: int
+    rejected: int
+    rules: dict[str, int] = field(default_factory=dict)
+    inserted: int = 0
+    updated: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class NightReport:
     """The outcome of `lienthong nightly`."""
 

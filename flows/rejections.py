@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from flows.catalog import Stream
@@ -19,14 +21,14 @@ def rejections(context: Context, source: str | None = None) -> pl.DataFrame:
     """
     if source is not None:
         context.catalog.source(source)
-    return rejections_of(context, source)
+    return rejections_of(context, None if source is None else [source])
 
 
-def rejections_of(context: Context, source: str | None) -> pl.DataFrame:
-    """`rejections`, of a source that the catalog may not know any more."""
+def rejections_of(context: Context, sources: Sequence[str] | None) -> pl.DataFrame:
+    """`rejections` of several sources (None: all); the catalog may not know them any more."""
     rows = context.warehouse.quarantine.scan()
-    if source is not None:
-        rows = rows.filter(pl.col("source") == source)
+    if sources is not None:
+        rows = rows.filter(pl.col("source").is_in(list(sources)))
     return with_status(rows.collect(), surroundings(context))
 
 
@@ -39,7 +41,7 @@ def rejected_only(context: Context, source: str, stream: Stream) -> Watched | No
         return None
 
     def watched(files: frozenset[str]) -> pl.DataFrame:
-        rows = rejections_of(context, source).filter(
+        rows = rejections_of(context, [source]).filter(
             pl.col("stream") == stream.name,
             pl.col("status") == "open",
             stood_in(files),

@@ -28,6 +28,8 @@ from flows.reading import LandResult, read_and_land
 from flows.receipts import NightReport, Receipt, SyncOptions, explained
 from flows.releasing import release_of_night
 from flows.repairing import audit, rebuild
+from flows.replaying import replay
+from flows.tracing import trace
 
 __all__ = [
     "Context",
@@ -54,8 +56,10 @@ __all__ = [
     "read_and_land",
     "rebuild",
     "release_of_night",
+    "replay",
     "status",
     "sync",
+    "trace",
 ]
 
 T = TypeVar("T")

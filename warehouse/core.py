@@ -29,7 +29,7 @@ from warehouse.merge_plan import BUMP, EXISTING, KEY, MARK, PUT, MergePlan, plan
 from warehouse.phases import reached
 from warehouse.quarantine import Quarantine, Window, rejections, unsplit
 
-_BUMPED: Final = (
+BUMPED: Final = (
     "_version",
     "_landing_version",
     "_row",
@@ -38,8 +38,8 @@ _BUMPED: Final = (
     "_deleted_at",
     "_is_stale",
 )
-_MARKED: Final = (*_BUMPED, "_sync_id", "_changed_at")
-_OPERATION: Final = pa.field("_op", pa.string())
+MARKED: Final = (*BUMPED, "_sync_id", "_changed_at")
+OPERATION: Final = pa.field("_op", pa.string())
 
 
 @dataclass
@@ -198,9 +198,7 @@ class Integration:
             .unique()
             .collect()
         )
-        known = values.join(
-            held, on=place, how="left", nulls_equal=True, maintain_order="left"
-        )
+        known = values.join(held, on=place, how="left", nulls_equal=True, maintain_order="left")
         was_rejected = pl.col("_was_rejected").fill_null(value=False)
         turned = ~pl.col("_in_batch") & ~was_rejected & ~pl.col("_accepted")
         stands = turned & ~pl.col("_folds") & (pl.col("_key") == pl.col("_landing_key"))
@@ -233,15 +231,18 @@ class Integration:
             operations = rows.with_columns(writes["_op"])
             old = writes.filter("_is_known")["_old_month"].unique().to_list()
             core.merge(
-                as_table(operations, schema.append(_OPERATION)),
-                on=f"target._source = source._source AND target._key = source._key AND {_in(old)}",
-                clauses={PUT: schema.names, MARK: _MARKED, BUMP: _BUMPED},
+                as_table(operations, schema.append(OPERATION)),
+                on=(
+                    "target._source = source._source AND target._key = source._key "
+                    f"AND {in_months(old)}"
+                ),
+                clauses={PUT: schema.names, MARK: MARKED, BUMP: BUMPED},
                 insert=PUT,
                 txns=txns,
             )
             months = sorted({*rows["_month"].to_list(), *old}, key=str)
         if rows.height:
-            _check_unique(core, self.entity, months)
+            check_unique(core, self.entity, months)
 
     def core_rows(self, values: pl.DataFrame, writes: pl.DataFrame) -> pl.DataFrame:
         """The rows to write, in the order of `writes`; MARK and BUMP rows have no values."""
@@ -281,7 +282,8 @@ def _with_buried(
     return pl.concat(found)
 
 
-def _in(months: Sequence[str | None]) -> str:
+def in_months(months: Sequence[str | None]) -> str:
+    """That a row of core stands in one of some months, as a condition of a merge."""
     named = sorted(m for m in months if m is not None)
     parts = []
     if named:
@@ -291,7 +293,8 @@ def _in(months: Sequence[str | None]) -> str:
     return "(" + " OR ".join(parts) + ")"
 
 
-def _check_unique(core: Table, entity: Entity, months: Sequence[str | None]) -> None:
+def check_unique(core: Table, entity: Entity, months: Sequence[str | None]) -> None:
+    """Raises WarehouseError where a key stands more than once in some months of core."""
     named = [m for m in months if m is not None]
     touched = pl.col("_month").is_in(named)
     if len(named) < len(months):

@@ -271,6 +271,7 @@ class Table:
         on: str,
         clauses: Mapping[str, Sequence[str]],
         insert: str,
+        drop: str | None = None,
         txns: Mapping[str, int],
     ) -> int:
         """Merges rows by the operation that their column `_op` names, in one commit.
@@ -280,6 +281,7 @@ class Table:
             on: Match condition over the aliases `target` and `source`.
             clauses: Operation to the columns that it writes where the key is there.
             insert: The operation whose rows are inserted where the key isn't there.
+            drop: The operation that takes the row of a key away.
             txns: App to version, committed with the rows.
 
         Raises:
@@ -299,6 +301,8 @@ class Table:
                     {name: f"source.{name}" for name in columns},
                     predicate=f"source._op = '{operation}'",
                 )
+            if drop is not None:
+                merger = merger.when_matched_delete(predicate=f"source._op = '{drop}'")
             merger = merger.when_not_matched_insert(
                 {name: f"source.{name}" for name in self.schema.names},
                 predicate=f"source._op = '{insert}'",

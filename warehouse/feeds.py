@@ -123,6 +123,24 @@ def derive_rows(feed: Feed, landed: pl.DataFrame, *, after: int) -> Derived:
     return _derived(feed, landed.filter(pl.col("_unreadable").is_null()), landed, after=after)
 
 
+def derive_rows(feed: Feed, landed: pl.DataFrame) -> Derived:
+    """Derives landing rows at hand, all of them as if they had landed now."""
+    return _derived(feed, landed.filter(pl.col("_unreadable").is_null()), landed, after=0)
+
+
+def lines_of(feed: Feed, rows: pl.DataFrame, *, to: int) -> pl.DataFrame:
+    """The readable landing rows, up to a version, of the records that some landing rows belong to.
+
+    Rows without a key stay as they are.
+    """
+    return _of_lines(feed, rows, to=to)
+
+
+def siblings_of(feed: Feed, rows: pl.DataFrame, keys: pl.DataFrame, *, to: int) -> pl.DataFrame:
+    """`lines_of` some rows and of all that ever derived one of some keys (column `_key`)."""
+    return _siblings(feed, rows, keys, to=to)
+
+
 def _derived(feed: Feed, readable: pl.DataFrame, landed: pl.DataFrame, *, after: int) -> Derived:
     rows = _marked(feed, feed.derive(readable), after)
     return Derived(

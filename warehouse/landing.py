@@ -189,6 +189,16 @@ class Landing:
             .sort("_landing_version", "_row")
         )
 
+    def at(self, places: pl.DataFrame) -> pl.DataFrame:
+        """The rows at some places (`_landing_version`, `_row`), in the order they came."""
+        return (
+            self._existing()
+            .scan()
+            .join(places.lazy(), on=places.columns, how="semi")
+            .collect(engine="streaming")
+            .sort("_landing_version", "_row")
+        )
+
     def _existing(self) -> Table:
         table = self.table()
         if table is None:

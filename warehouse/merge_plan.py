@@ -92,7 +92,11 @@ class MergePlan:
 
 
 def plan_merge(
-    candidates: pl.DataFrame, existing: pl.DataFrame, *, lines: pl.DataFrame | None = None
+    candidates: pl.DataFrame,
+    existing: pl.DataFrame,
+    *,
+    lines: pl.DataFrame | None = None,
+    is_whole: bool = False,
 ) -> MergePlan:
     """Decides the state of every key among the candidates.
 
@@ -104,12 +108,15 @@ def plan_merge(
         existing: Columns EXISTING: the core rows of the candidates' keys.
         lines: For `many`, columns LINES: every landing row of every line among the candidates.
             None means `same`.
+        is_whole: The candidates of a `same` feed are the whole history of their keys too: what core
+            holds stands for none of them, and is only compared with.
 
     Returns:
         The plan. It depends on the order of rows in no frame.
     """
     keyed = candidates.filter(pl.col("_key").is_not_null())
-    pool = keyed if lines is not None else _with_existing(keyed, existing)
+    is_whole = is_whole or lines is not None
+    pool = keyed if is_whole else _with_existing(keyed, existing)
     several = pool.group_by(KEY).len().filter(pl.col("len") > 1)
     state = _winners(pool, several)
     life = _life_of_same(pool, several) if lines is None else _life_of_many(pool, lines)

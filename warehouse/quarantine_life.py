@@ -11,7 +11,7 @@ Nothing of it is stored but the words of a discard: it follows from core, landin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -23,7 +23,6 @@ from warehouse.delta import Table
 from warehouse.feeds import Feed
 from warehouse.landing import Landing
 from warehouse.merge_plan import ORDER
-from warehouse.quarantine import SCHEMA
 
 Status = Literal["open", "superseded", "discarded", "deleted"]
 """`deleted`: not a row that the office sent, but the mark that it took one away."""
@@ -52,8 +51,6 @@ SUMMARY_COLUMNS: Final = {
 }
 """What the columns of `quarantine_summary` say."""
 
-_PLACE: Final = ["source", "stream", "_landing_version", "_row"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
@@ -78,10 +75,10 @@ def with_status(rows: pl.DataFrame, around: Surroundings) -> pl.DataFrame:
         around: What decides.
     """
     parts = [rows.clear().with_columns(pl.lit("", pl.String).alias("status"))]
-    for (source, entity), mine in rows.group_by("source", "entity", maintain_order=True):
+    for (entity,), mine in rows.group_by("entity", maintain_order=True):
         core = around.core(str(entity)) if entity else None
         newest = _newest_of_keys(mine, core)
-        for (stream,), part in mine.group_by("stream", maintain_order=True):
+        for (source, stream), part in mine.group_by("source", "stream", maintain_order=True):
             place = (str(source), str(stream))
             feed = around.feeds(*place, str(entity)) if entity else None
             by_line = pl.col("_key").is_null() | (feed is not None and feed.is_many)
@@ -102,8 +99,8 @@ def with_status(rows: pl.DataFrame, around: Surroundings) -> pl.DataFrame:
 
 
 def _behind_keys(rows: pl.DataFrame, newest: pl.DataFrame) -> pl.DataFrame:
-    """Rows of which `newest` (`_key`, and ORDER as a struct) knows a newer copy are superseded."""
-    known = rows.join(newest, on="_key", how="left", maintain_order="left")
+    """Rows of which `newest` (the key, and ORDER as a struct) knows a newer copy are superseded."""
+    known = rows.join(newest, on=["source", "_key"], how="left", maintain_order="left")
     later = pl.col("newest").is_not_null() & (pl.struct(ORDER) != pl.col("newest"))
     return known.with_columns(_superseded(later)).drop("newest")
 
@@ -139,21 +136,25 @@ def _superseded(later: pl.Expr) -> pl.Expr:
 
 def _newest_of_keys(rows: pl.DataFrame, core: Table | None) -> pl.DataFrame:
     """The newest copy of every key, accepted or not."""
-    copies = rows.filter(pl.col("_key").is_not_null()).select("_key", *ORDER)
+    key = ["source", "_key"]
+    copies = rows.filter(pl.col("_key").is_not_null()).select(*key, *ORDER)
     if core is not None and copies.height:
-        sources = rows["source"].unique().to_list()
-        accepted = core.scan().filter(pl.col("_source").is_in(sources)).select("_key", *ORDER)
-        keys = copies.select("_key").unique().lazy()
-        found = accepted.join(keys, on="_key", how="semi").collect(engine="streaming")
-        copies = pl.concat([copies, found])
-    newest = copies.sort(ORDER).group_by("_key").last()
-    return newest.select("_key", pl.struct(ORDER).alias("newest"))
+        keys = copies.select(key).unique()
+        accepted = (
+            core.scan()
+            .filter(pl.col("_source").is_in(keys["source"].unique().to_list()))
+            .select(pl.col("_source").alias("source"), "_key", *ORDER)
+            .join(keys.lazy(), on=key, how="semi")
+        )
+        copies = pl.concat([copies, accepted.collect(engine="streaming")])
+    newest = copies.sort(ORDER).group_by(key).last()
+    return newest.select(*key, pl.struct(ORDER).alias("newest"))
 
 
 def _gone(rows: pl.DataFrame, landing: Landing) -> pl.DataFrame:
     """Rows without a key are superseded where a later read missed them."""
-    table = landing.table()
-    if not rows.height or table is None:
+    table = landing.table() if rows.height else None
+    if table is None:
         return rows.with_columns(_superseded(pl.lit(value=False)))
     marks = ["_landing_version", "_row", "_row_hash", "_tombstone"]
     landed = table.scan().filter(pl.col("_key").is_null()).select(marks).collect()
@@ -205,32 +206,3 @@ def summary(
         .with_columns(age.cast(pl.Int64).alias("oldest_days"))
         .select(SUMMARY.names)
     )
-
-
-def chosen(
-    rows: pl.DataFrame,
-    *,
-    statuses: Sequence[Status],
-    rule: str | None = None,
-    older_than: datetime | None = None,
-) -> pl.DataFrame:
-    """Rows of `with_status` that are meant by a command.
-
-    Args:
-        rows: From `with_status`.
-        statuses: Those wanted.
-        rule: Only rows that broke this rule.
-        older_than: Only rows that are in quarantine since before this moment.
-    """
-    found = rows.filter(pl.col("status").is_in(statuses))
-    if rule is not None:
-        found = found.filter(pl.col("rules").list.contains(rule))
-    if older_than is not None:
-        found = found.filter(pl.col("quarantined_at") <= older_than)
-    return found.sort([*_PLACE[:2], "entity", *_PLACE[2:], "_key"], nulls_last=True)
-
-
-def no_rows() -> pl.DataFrame:
-    """An empty frame of `with_status`."""
-    empty = pl.DataFrame(SCHEMA.empty_table())
-    return empty.with_columns(pl.lit("", pl.String).alias("status"))

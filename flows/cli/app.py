@@ -26,6 +26,7 @@ from flows.cli.repair import audit, rebuild
 from flows.cli.run import nightly, sync
 from flows.cli.sources import sources
 from flows.cli.state import status
+from flows.cli.trace import trace
 from flows.cli.upkeep import maintain
 from flows.output import note
 from flows.settings import (
@@ -39,7 +40,7 @@ from flows.settings import (
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Connect": (sources, check),
     "Run": (sync, nightly, status),
-    "Repair": (quarantine, rebuild, backfill, audit),
+    "Repair": (quarantine, rebuild, backfill, audit, trace),
     "Keep": (maintain, forget),
     "Ask": (sql, schema, release),
     "Try": (demo,),

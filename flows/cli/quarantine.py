@@ -16,7 +16,7 @@ from flows.cli.common import (
     revealing,
 )
 from flows.output import Column, minute, print_json, print_table, say
-from flows.receipts import QuarantinedRow, QuarantineLine
+from flows.receipts import QuarantinedRow, QuarantineLine, ReplayLine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -169,6 +169,50 @@ def discard(
         )
     else:
         say("No open row is like that. `lienthong quarantine list` shows what is there.")
+
+
+@quarantine.command()
+@click.argument("source", metavar="[SOURCE]", required=False)
+@_rule
+@_older
+@_key
+@click.option("--dry-run", is_flag=True, help="Only tell what would become of them.")
+@json_option
+@pass_settings
+def replay(settings: Settings, /, *, dry_run: bool, as_json: bool, **which: Unpack[Which]) -> None:
+    """Judge rejected rows again, under today's YAML.
+
+    Rows that it accepts move to core, the others stay with the rules they break today. Every
+    landed copy of their keys is judged with them, so that core and quarantine hold of these keys
+    what `rebuild` would give; nothing else is touched. The source isn't reached.
+    """
+    from flows.quarantined import Selection
+    from flows.steps import replay as judge_again
+
+    lines = judge_again(existing(settings), Selection(**which), dry_run=dry_run)
+    if as_json:
+        print_json(lines)
+    elif lines:
+        show_replayed(lines)
+    else:
+        say("No row that could be replayed is like that.")
+
+
+def show_replayed(lines: Sequence[ReplayLine]) -> None:
+    """One line per stream and entity, then the rules that go on rejecting."""
+    titles = ("source", "stream", "entity", "rows", "accepted", "rejected")
+    counts = [Column(title, is_optional=True) for title in ("inserted", "updated", "removed")]
+    print_table(
+        [*map(Column, titles), *counts],
+        [
+            (one.source, one.stream, one.entity, one.rows, one.accepted, one.rejected,
+             one.inserted, one.updated, one.removed)
+            for one in lines
+        ],
+    )  # fmt: skip
+    for one in lines:
+        for rule, rows in one.rules.items():
+            say(f"{one.source} / {one.stream}: still rejected: {rule}: {rows:,}")
 
 
 def show_lines(lines: Sequence[QuarantineLine]) -> None:

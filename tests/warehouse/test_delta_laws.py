@@ -55,7 +55,8 @@ class Row:
     mark: str
 
     def cells(self) -> dict[str, str | None]:
-        return {c: getattr(self, c) or None for c in CELLS}
+        cells = {c: getattr(self, c) or None for c in CELLS}
+        return {**cells, "line": None} if self.line == "-" else cells
 
 
 def statuses(words: dict[str, str]) -> ColumnMapping:
@@ -119,10 +120,14 @@ class House:
             explodes=into.explode is not None, with_unsplit=into is mapping.into[0],
         )  # fmt: skip
 
+    def core_uri(self, entity: str) -> str:
+        return str(self._folder / "core" / entity)
+
     def integration(self, into: Into, sync_id: str = "run") -> Integration:
         return Integration(
-            entity=entity_of(into.entity), uri=str(self._folder / "core" / into.entity),
-            quarantine=Quarantine(str(self._folder / "quarantine")), sync_id=sync_id, now=NOW,
+            entity=entity_of(into.entity), uri=self.core_uri(into.entity),
+            quarantine=Quarantine(str(self._folder / "quarantine"), self.core_uri),
+            sync_id=sync_id, now=NOW,
         )  # fmt: skip
 
     def integrate(self) -> list[Counts]:
@@ -178,12 +183,12 @@ FEES = st.one_of(
 
 
 @st.composite
-def offices(draw: st.DrawFn) -> list[list[Row]]:
-    """The office's rows, night by night."""
+def offices(draw: st.DrawFn, names: str = "abcde") -> list[list[Row]]:
+    """The office's rows, night by night; a line of the name `-` has no key."""
     nights: list[list[Row]] = []
     rows: dict[str, Row] = {}
     for _ in range(draw(st.integers(2, 4))):
-        for line in draw(st.lists(st.sampled_from("abcde"), min_size=1, max_size=4, unique=True)):
+        for line in draw(st.lists(st.sampled_from(names), min_size=1, max_size=4, unique=True)):
             before = rows.get(line)
             if before is not None and draw(st.integers(0, 4)) == 0:
                 del rows[line]
