@@ -12,44 +12,25 @@ and a merge at once one begins again.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from schemas.fields import core_schema
-from warehouse.core import (
-    BUMPED,
-    MARKED,
-    OPERATION,
-    Counts,
-    Integration,
-    check_unique,
-    count_merge,
-    in_months,
-)
-from warehouse.delta import LostRaceError, Table, as_table, retried
+from warehouse.core import Counts, Integration, count_merge
+from warehouse.delta import Table, retried
 from warehouse.discards import carried, discards, without_discards
 from warehouse.feeds import Feed, as_candidates
-from warehouse.merge_plan import (
-    BUMP,
-    CANDIDATE,
-    EXISTING,
-    KEY,
-    LINES,
-    MARK,
-    PUT,
-    MergePlan,
-    plan_merge,
-)
-from warehouse.phases import reached
-from warehouse.quarantine import SCHEMA, rejections, replay_app
+from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, MergePlan, plan_merge
+from warehouse.moving import PLACE, Change, Moving, differences
+from warehouse.quarantine import rejections
 from warehouse.stories import Story, stories
 
-_DROP: Final = "drop"
-_PLACE: Final = ["stream", "_landing_version", "_row"]
+ROUND_ROWS: Final = 100_000
+"""Rejections that are judged at once: a round's copies are held in memory."""
+
+_PLACE: Final = list(PLACE)
 
 Wanted = Callable[[pl.DataFrame], pl.DataFrame]
 """Of quarantined rows (SCHEMA) those that are meant."""
@@ -70,6 +51,32 @@ class Replayed:
     rejected: pl.DataFrame
     counts: dict[str, Counts]
     removed: dict[str, int]
+
+    def plus(self, other: Replayed | None) -> Replayed:
+        """What this round and another did."""
+        if other is None:
+            return self
+        return Replayed(
+            looked=pl.concat([self.looked, other.looked]),
+            rejected=pl.concat([self.rejected, other.rejected]),
+            counts={app: _sum(counts, other.counts[app]) for app, counts in self.counts.items()},
+            removed={app: rows + other.removed[app] for app, rows in self.removed.items()},
+        )
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    total = Counts(
+        fates=dict(other.fates),
+        tombstoned=one.tombstoned + other.tombstoned,
+        warnings=dict(other.warnings),
+        core_version=other.core_version,
+        landing_version=other.landing_version,
+    )
+    for fate, rows in one.fates.items():
+        total.add(fate, rows)
+    for name, rows in one.warnings.items():
+        total.warnings[name] = total.warnings.get(name, 0) + rows
+    return total
 
 
 def replay(
@@ -95,7 +102,26 @@ def replay(
     Raises:
         WarehouseError: Core or quarantine can't be written.
     """
-    return retried(lambda: _replay(integration, source, feeds, wanted, dry_run=dry_run))
+    mine = (pl.col("source") == source) & (pl.col("entity") == integration.entity.name)
+    rows = wanted(integration.quarantine.scan().filter(mine).collect()).height
+    rounds = -(-rows // ROUND_ROWS)
+    done = None
+    for number in range(rounds):
+        part = _every(wanted, rounds, number)
+        one = retried(
+            lambda part=part: _replay(  # type: ignore[misc]
+                integration, source, feeds, part, dry_run=dry_run
+            )
+        )
+        done = one if done is None else done.plus(one)
+    return done
+
+
+def _every(wanted: Wanted, rounds: int, number: int) -> Wanted:
+    """One share of the rows meant; the copies of one record are in the same one."""
+    place = pl.format("{}:{}", "_landing_version", "_row")
+    share = pl.concat_str("stream", pl.coalesce("_landing_key", place)).hash() % rounds
+    return lambda rows: wanted(rows).filter(share == number)
 
 
 def _replay(
@@ -120,8 +146,8 @@ def _replay(
     done = verdict.told(looked, feeds, goals)
     if not dry_run:
         txns = {app: core.txn(app) for app in goals if goals[app]}
-        moving = _Moving(integration=integration, source=source, table=table, core=core, txns=txns)
-        moving.write(verdict, held)
+        moving = Moving(integration=integration, source=source, table=table, core=core, txns=txns)
+        moving.write(verdict.change, held)
         for counts in done.counts.values():
             counts.core_version = core.version
     return done
@@ -140,20 +166,14 @@ class _Verdict:
     """What today's mapping makes of some keys, beside what core and quarantine hold of them.
 
     Attributes:
-        values: Every copy, derived and numbered.
         plans: One each for `same` and `many` feeds.
-        gone: Core rows that no accepted copy stands for (EXISTING).
         rejected: The rejected copies (SCHEMA).
-        leaving: Quarantined rows that aren't rejected like that any more (SCHEMA).
-        coming: Rejected copies that quarantine doesn't hold like that (SCHEMA).
+        change: What has to be written.
     """
 
-    values: pl.DataFrame
     plans: list[MergePlan]
-    gone: pl.DataFrame
     rejected: pl.DataFrame
-    leaving: pl.DataFrame
-    coming: pl.DataFrame
+    change: Change
 
     @classmethod
     def of(
@@ -177,28 +197,26 @@ class _Verdict:
         rejected = carried(rejected, held)
         places = pl.concat([s.places.with_columns(stream=pl.lit(s.feed.stream)) for s in told])
         before = held.join(places.select(_PLACE).unique(), on=_PLACE, how="semi")
-        leaving, coming = _differences(before, rejected)
-        return cls(
+        leaving, coming = differences(before, rejected)
+        nothing = plan_merge(pl.DataFrame(schema=CANDIDATE), pl.DataFrame(schema=EXISTING))
+        change = Change(
             values=values,
-            plans=plans,
+            writes=pl.concat([nothing.writes, *(plan.writes for plan in plans)]),
             gone=existing.join(alive, on=KEY, how="anti"),
-            rejected=rejected,
             leaving=leaving,
             coming=coming,
         )
-
-    @property
-    def writes(self) -> pl.DataFrame:
-        nothing = plan_merge(pl.DataFrame(schema=CANDIDATE), pl.DataFrame(schema=EXISTING))
-        return pl.concat([nothing.writes, *(plan.writes for plan in self.plans)])
+        return cls(plans=plans, rejected=rejected, change=change)
 
     def told(
         self, looked: pl.DataFrame, feeds: Sequence[Feed], goals: Mapping[str, int]
     ) -> Replayed:
         counts = {feed.app: Counts(landing_version=goals[feed.app]) for feed in feeds}
-        count_merge(counts, feeds, self.values, self.plans)
+        count_merge(counts, feeds, self.change.values, self.plans)
         removed = dict.fromkeys(counts, 0)
-        for source, stream, rows in self.gone.group_by("_source", "_stream").len().iter_rows():
+        for source, stream, rows in (
+            self.change.gone.group_by("_source", "_stream").len().iter_rows()
+        ):
             removed[f"{source}/{stream}"] = int(rows)
         meant = looked.select(*_PLACE, "_key").unique()
         nameless = meant.filter(pl.col("_key").is_null()).select(_PLACE)
@@ -239,115 +257,3 @@ def _plans(
             found = [s.lines for s in mine if s.lines is not None]
             lines = pl.concat([pl.DataFrame(schema=LINES), *found])
         yield plan_merge(candidates, existing, lines=lines, is_whole=True)
-
-
-def _differences(before: pl.DataFrame, now: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows of `before` that aren't among those of `now`, and the other way round.
-
-    Children of one list may be rejected alike: they are counted.
-    """
-    alike = [*_PLACE, "_key", "_landing_key", "_version", "_tombstone", "broke"]
-    marked = [
-        rows.with_columns(pl.col("rules").list.join("\n").alias("broke")).with_columns(
-            pl.int_range(pl.len()).over(alike).alias("nth")
-        )
-        for rows in (before, now)
-    ]
-    on = [*alike, "nth"]
-    leaving = marked[0].join(marked[1], on=on, how="anti", nulls_equal=True)
-    coming = marked[1].join(marked[0], on=on, how="anti", nulls_equal=True)
-    return leaving.select(SCHEMA.names), coming.select(SCHEMA.names)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Moving:
-    """The two commits of a replay, and the third that tidies up behind them.
-
-    Attributes:
-        integration: The entity.
-        source: The source.
-        table: The handle on quarantine.
-        core: The handle on core, opened after it.
-        txns: App of the feed to the landing version that core holds: repeated, not moved.
-    """
-
-    integration: Integration
-    source: str
-    table: Table
-    core: Table
-    txns: Mapping[str, int]
-
-    def write(self, verdict: _Verdict, held: pl.DataFrame) -> None:
-        """Brings quarantine and core to what the verdict says.
-
-        Raises:
-            LostRaceError: Another run wrote to one of them first: judge again.
-        """
-        writes, gone = verdict.writes, verdict.gone
-        changes_core = bool(writes.height or gone.height)
-        kept = _without(held, verdict.leaving)
-        if verdict.leaving.height or verdict.coming.height:
-            number = self.core.txn(replay_app(self.source)) + 1 if changes_core else None
-            leaving = verdict.leaving.with_columns(_replay_out=pl.lit(number, pl.Int64))
-            coming = verdict.coming.with_columns(_replay_in=pl.lit(number, pl.Int64))
-            self._rewrite([kept, leaving, coming] if changes_core else [kept, coming])
-        reached("quarantined")
-        if not changes_core:
-            return
-        reached("core_commit")
-        self._merge(verdict.values, writes, gone)
-        reached("merged")
-        if verdict.leaving.height or verdict.coming.height:
-            # Who came first reads them settled all the same: core carries the number.
-            with contextlib.suppress(LostRaceError):
-                self._rewrite([kept, verdict.coming])
-
-    def _rewrite(self, parts: Sequence[pl.DataFrame]) -> None:
-        name = self.integration.entity.name
-        apps = [f"{name}/{app}" for app in self.txns]
-        self.integration.quarantine.rewrite(
-            self.table,
-            pl.concat(parts),
-            source=self.source,
-            entities=[name],
-            txns={app: self.table.txn(app) for app in apps},
-        )
-
-    def _merge(self, values: pl.DataFrame, writes: pl.DataFrame, gone: pl.DataFrame) -> None:
-        app = replay_app(self.source)
-        txns = {**self.txns, app: self.core.txn(app) + 1}
-        schema = core_schema(self.integration.entity)
-        rows = self.integration.core_rows(values, writes).with_columns(writes["_op"])
-        dropped = gone.select(KEY).with_columns(pl.lit(_DROP).alias("_op"))
-        rows = pl.concat([rows, dropped], how="diagonal")
-        known = [
-            *writes.filter("_is_known")["_old_month"].unique().to_list(),
-            *gone["_month"].unique().to_list(),
-        ]
-        old = list(dict.fromkeys(known))
-        if not old:
-            self.core.append(as_table(rows, schema), txns=txns)
-        else:
-            self.core.merge(
-                as_table(rows, schema.append(OPERATION)),
-                on=(
-                    "target._source = source._source AND target._key = source._key "
-                    f"AND {in_months(old)}"
-                ),
-                clauses={PUT: schema.names, MARK: MARKED, BUMP: BUMPED},
-                insert=PUT,
-                drop=_DROP,
-                txns=txns,
-            )
-        months = sorted({*_months_of(rows), *old}, key=str)
-        check_unique(self.core, self.integration.entity, months)
-
-
-def _months_of(rows: pl.DataFrame) -> list[str | None]:
-    """The months that rows are written to."""
-    return rows.filter(pl.col("_op") == PUT)["_month"].unique().to_list()
-
-
-def _without(held: pl.DataFrame, leaving: pl.DataFrame) -> pl.DataFrame:
-    kept, _ = _differences(held, leaving)
-    return kept

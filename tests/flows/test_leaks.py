@@ -19,7 +19,8 @@ PERSON_KEY = "5e" * 32
 ACCEPTED, REJECTED, BROKEN, CAST, BACKWARDS = (
     "040099000111", "040099000222", "040099000333", "040099000444 đồng", "040099000555",
 )  # fmt: skip
-PLANTED = (PASSWORD, PERSON_KEY, ACCEPTED, REJECTED, BROKEN, CAST, BACKWARDS)
+NAME, PHONE = "Nguyễn Thị Thử", "0912.345.678"  # typed where they don't belong
+PLANTED = (PASSWORD, PERSON_KEY, ACCEPTED, REJECTED, BROKEN, CAST, BACKWARDS, NAME, PHONE)
 
 CSV = f"""\
 so,nguoi,trang_thai,ngay_nhan,ngay_tra,le_phi
@@ -28,6 +29,8 @@ HS-2,{REJECTED},một trạng thái lạ,02/03/2026,03/03/2026,1000
 HS-3,{BROKEN},received,02/03/2026,one cell too many,03/03/2026,1000
 HS-4,{ACCEPTED},received,02/03/2026,03/03/2026,{CAST}
 HS-5,{BACKWARDS},received,không phải ngày,03/03/2026,-5
+HS-6,{ACCEPTED},{NAME},02/03/2026,03/03/2026,1000
+{PHONE},{ACCEPTED},một trạng thái lạ,02/03/2026,03/03/2026,1000
 """
 YAML = """\
 source: xa-thu
@@ -110,6 +113,16 @@ def heard(house: House) -> Heard:
     assert house.run(said, "quarantine", "list") == 0
     assert house.run(said, "quarantine", "show") == 0
     assert house.run(said, "quarantine", "show", "--json") == 0
+    assert house.run(said, "quarantine", "replay", "--dry-run") == 0
+    assert house.run(said, "quarantine", "replay", "--json") == 0
+    discarding = ("quarantine", "discard", "xa-thu", "--reason", "đã hỏi lại")
+    assert house.run(said, *discarding, "--key", "HS-6") == 0
+    assert house.run(said, "quarantine", "list", "--closed") == 0
+    assert house.run(said, "quarantine", "show", "--closed") == 0
+    assert house.run(said, "trace", "HS-1") == 0
+    assert house.run(said, "trace", "HS-4", "--json") == 0
+    assert house.run(said, "trace", "HS-6") == 0
+    assert house.run(said, "trace", "0912345678") == 2
     assert house.run(said, "audit") == 0
     assert house.run(said, "rebuild", "xa-thu") == 0
     assert house.run(said, "sql", "SELECT * FROM dossier") == 0
@@ -126,6 +139,8 @@ def test_the_search_finds_what_is_there(house: House, heard: Heard) -> None:
     assert any(place.startswith("commit") for place in restricted.found(ACCEPTED))
     assert "sql SELECT * FROM dossier" in heard.found("HS-1")
     assert "quarantine show" in heard.found("HS-2")
+    assert "quarantine show --closed" in heard.found("HS-6")
+    assert "trace HS-4 --json" in heard.found("HS-4")
     core = Heard()
     core.read_parquet(house.root, "analysts")
     assert core.found("HS-1") == ["parquet warehouse/analysts/core/dossier"]
@@ -161,6 +176,6 @@ def test_quarantine_holds_places_not_values(house: House, heard: Heard) -> None:
     table = Table.open(str(house.root / "warehouse" / "restricted" / "quarantine"))
     assert table is not None
     rows = table.scan().collect()
-    assert rows.height == 4
+    assert rows.height == 6
     cells = "\n".join(map(str, rows.rows()))
-    assert not any(person in cells for person in (REJECTED, BROKEN, CAST, BACKWARDS))
+    assert not any(person in cells for person in (REJECTED, BROKEN, CAST, BACKWARDS, NAME))

@@ -39,7 +39,7 @@ class Order:
     Attributes:
         warehouse: Folder of the warehouse.
         sources: Folder of the YAML.
-        action: `sync` everything, or `integrate` what has landed.
+        action: `sync` everything, `integrate` what has landed, or `replay` what was rejected.
         stream: Sync only this stream.
         kill_at: Phase in which the process kills itself, when it reaches it for the `nth` time.
         nth: See `kill_at`.
@@ -239,7 +239,16 @@ def _work(order: Order) -> tuple[list[dict[str, Any]], str | None]:
         )
         failed = [r.error for r in receipts if r.status == "failed"]
         return [r.as_record() for r in receipts], failed[0] if failed else None
+    if order.action == "replay":
+        return _replayed(context), None
     return _integrated(context), None
+
+
+def _replayed(context: Context) -> list[dict[str, Any]]:
+    from flows.quarantined import Selection
+    from flows.steps import replay
+
+    return [asdict(line) for line in replay(context, Selection())]
 
 
 def _integrated(context: Context) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from tests.warehouse.test_delta_laws import (
     mapping_of,
     offices,
 )
+from warehouse import replaying
 from warehouse.landing import Landing
 from warehouse.phases import listen
 from warehouse.quarantine import UNSPLIT
@@ -279,8 +280,47 @@ def test_a_replay_that_dies_behind_its_last_commit_has_happened(
     house.assert_audited()
     # A second one of other rows must not wake up what the first has left in the table.
     strict = under(house, STRICT, key="line")
+    into = strict.mapping.into[0]
     replayed(strict, into)
     assert quarantine(strict, into)["_key"].to_list() == [None]
+
+
+def test_a_replay_that_moves_nothing_wakes_up_nothing_that_a_dead_one_left(
+    tmp_path: Path, dying: dict[str, str | None]
+) -> None:
+    newer = [changed(ROWS[1], version="2", status="strange")]
+    first = opened(str(tmp_path), [[ROWS[1]], newer], key="line")
+    house = under(first, MENDED, key="line")
+    into = house.mapping.into[0]
+    dying["phase"] = "core_commit"
+    with pytest.raises(KilledError):
+        replayed(house, into)
+    other = under(house, {"open": "completed"}, key="line")
+    into = other.mapping.into[0]
+    replayed(other, into)
+    assert other.core(into)["status"].to_list() == ["completed"]
+    assert quarantine(other, into)["_key"].to_list() == ["b"]
+    other.assert_audited()
+
+
+@pytest.mark.parametrize("key", ["line", "code"])
+def test_a_replay_in_rounds_gives_what_one_at_once_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    strange = [changed(row, line=f"{row.line}{n}") for n in range(3) for row in ROWS[:3]]
+    first = opened(str(tmp_path), [strange], key=key)
+    ends = []
+    for name, most in (("once", replaying.ROUND_ROWS), ("rounds", 2)):
+        monkeypatch.setattr(replaying, "ROUND_ROWS", most)
+        house = under(first, MENDED, key=key, folder=tmp_path / name)
+        into = house.mapping.into[0]
+        assert quarantine(house, into).height == 6
+        done = replayed(house, into)
+        assert done is not None
+        assert quarantine(house, into).is_empty()
+        house.assert_audited()
+        ends.append(house.core(into))
+    assert ends[0].equals(ends[1])
 
 
 def test_unreadable_records_are_nothing_to_replay(tmp_path: Path) -> None:
