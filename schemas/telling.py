@@ -43,6 +43,7 @@ _NUMBERED: Final = re.compile(
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",  # UUID
 )
 _TOKEN: Final = re.compile(r"(?=.*[0-9])[A-Za-z0-9][A-Za-z0-9._/-]{0,39}")
+_PASSPORT: Final = re.compile(r"[A-Za-z][0-9]{7,8}")
 _SEPARATORS: Final = re.compile(r"[-./_]")
 _LONG_WORD: Final = re.compile(r"[A-Za-z]{5}")
 _LONG_NUMBER: Final = re.compile(rf"[0-9]{{{_MOST_DIGITS + 1}}}")
@@ -89,6 +90,8 @@ def _is_code(value: str) -> bool:
     if _NUMBERED.fullmatch(value):
         return True
     if not _TOKEN.fullmatch(value) or _LONG_WORD.search(value) or looks_personal(value):
+        return False
+    if _PASSPORT.fullmatch(value):
         return False
     return not _LONG_NUMBER.search(_SEPARATORS.sub("", value))
 
