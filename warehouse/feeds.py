@@ -112,7 +112,7 @@ def derive_alone(feed: Feed, *, after: int, to: int) -> Derived:
     return derive_rows(feed, feed.landing.rows(after=after, to=to), after=after)
 
 
-def derive_rows(feed: Feed, landed: pl.DataFrame, *, after: int) -> Derived:
+def derive_rows(feed: Feed, landed: pl.DataFrame, *, after: int = 0) -> Derived:
     """Derives landing rows, in whatever cut, without any history.
 
     Args:
@@ -121,11 +121,6 @@ def derive_rows(feed: Feed, landed: pl.DataFrame, *, after: int) -> Derived:
         after: Rows of later landing versions are of the batch that is integrated.
     """
     return _derived(feed, landed.filter(pl.col("_unreadable").is_null()), landed, after=after)
-
-
-def derive_rows(feed: Feed, landed: pl.DataFrame) -> Derived:
-    """Derives landing rows at hand, all of them as if they had landed now."""
-    return _derived(feed, landed.filter(pl.col("_unreadable").is_null()), landed, after=0)
 
 
 def lines_of(feed: Feed, rows: pl.DataFrame, *, to: int) -> pl.DataFrame:

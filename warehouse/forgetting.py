@@ -221,7 +221,9 @@ class CoreSweep:
 
     def _fresh(self, keys: pl.DataFrame, goals: dict[str, int]) -> pl.DataFrame:
         """What landing gives for the keys: nothing for those that are gone."""
-        found = project(self.integration, self.feeds, goals)
+        found = project(
+            self.integration, self.feeds, goals, held=self.integration.quarantine.scan()
+        )
         writes = found.writes.join(keys, on="_key", how="semi")
         parts = [pl.DataFrame(core_schema(self.integration.entity).empty_table())]
         for feed, after, to, first in found.windows:
