@@ -11,10 +11,12 @@ ifdef PYTHON
 PY := $(PYTHON)
 READY :=
 BENCH_READY :=
+READERS_READY :=
 else
 PY := $(VENV)/bin/python
 READY := $(VENV)/.installed
 BENCH_READY := $(VENV)/.bench
+READERS_READY := $(VENV)/.readers
 endif
 
 SCALE ?= 1
@@ -24,7 +26,8 @@ PYTEST_ARGS ?= -n auto --dist loadgroup
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test lint format docs real-data bench growth profile constraints clean
+.PHONY: help demo test readers publishes lint format docs real-data bench growth profile \
+	constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -42,10 +45,17 @@ $(VENV)/.bench: $(VENV)/.installed
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[bench]'
 	@touch $@
 
+$(VENV)/.readers: $(VENV)/.installed
+	$(PY) -m pip install --quiet -c constraints.txt --upgrade --target $(VENV)/readers \
+		'pysail>=0.7,<0.8' 'pyspark-client>=4.2,<4.3'
+	@touch $@
+
 demo: $(READY) ## Two generated offices, from PostgreSQL and CSV into a warehouse at data/demo
 	$(PY) -m demo
 
-test: $(READY) ## Run all tests (PYTEST_ARGS='-k name' narrows it down)
+readers: $(READERS_READY) ## Install Sail and its client, for the test of four engines
+
+test: $(READY) $(READERS_READY) ## Run all tests (PYTEST_ARGS='-k name' narrows it down)
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 lint: $(READY) ## ruff and mypy --strict
@@ -62,6 +72,9 @@ docs: $(READY) ## Write the generated pages of docs/ again
 real-data: $(READY) ## Sync the real records of ../shared/data; write docs/real-data.md, sources-new.md
 	$(PY) -m tests.real.report
 	$(PY) -m tests.real.proposed.page
+
+publishes: $(READY) ## 100 publishes under four readers, files deleted meanwhile; takes minutes
+	LIENTHONG_PUBLISHES=100 $(PY) -m pytest tests/flows/test_publishes.py -s
 
 bench: $(BENCH_READY) ## Measure beside limits and peers (BENCH=rest: one group; SCALE=0.05: small)
 	$(PY) -m benchmarks --scale $(SCALE) $(BENCH)

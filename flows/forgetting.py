@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -35,12 +34,11 @@ from warehouse.forgetting import (
 )
 from warehouse.forgotten import Forgotten, Marks
 from warehouse.phases import reached
-from warehouse.purge import Past, delete_table
+from warehouse.purge import COPIES, Past, delete_table, drop_copies
 from warehouse.releases import Part, Release, Releases, expire, publish
 from warehouse.screening import Screen
 from warehouse.upkeep import table_paths
 
-_COPIES: Final = "analysts/released"
 _LEAST: Final = 5  # letters and digits of an identity number
 _PLACE: Final = ("_landing_version", "_row")
 _WHY: Final = "without a person whose rows were erased"
@@ -178,7 +176,8 @@ class _Forgetting:
         release, expired = retried(self._release)
         write_views(self._uri)
         files = sum(past.delete() for past in pasts)
-        self._drop_copies()
+        kept = {part.path for one in Releases(self._uri).kept() for part in one.parts.values()}
+        drop_copies(self._uri, kept)
         self._forgotten.end(
             forget_id=self._id, reason=self._reason, now=self._context.clock(),
             counts=json.dumps({"removed": _some(removed), "emptied": _some(emptied)}),
@@ -307,7 +306,7 @@ class _Forgetting:
         if current is not None and self._same(name, table, current):
             path = f"analysts/core/{name}"
             return Part(path=path, version=current.version, rows=current.rows)
-        path = f"{_COPIES}/{self._id}-{release.id}/{name}"
+        path = f"{COPIES}/{self._id}-{release.id}/{name}"
         delete_table(f"{self._uri}/{path}")  # of a try that lost a race
         copy = clean_copy(
             table, f"{self._uri}/{path}", ENTITIES[name], lambda rows: self._clean(name, rows)
@@ -335,14 +334,6 @@ class _Forgetting:
         left = self._clean(name, released.scan().collect(engine="streaming")).select(columns)
         now = current.scan().select(columns).collect(engine="streaming")
         return left.sort(columns[:2]).equals(now.sort(columns[:2]))
-
-    def _drop_copies(self) -> None:
-        """Deletes copies of releases that can't be read any more."""
-        kept = {part.path for one in Releases(self._uri).kept() for part in one.parts.values()}
-        root = Path(self._uri)
-        for log in sorted((root / _COPIES).glob("*/*/_delta_log")):
-            if log.parent.relative_to(root).as_posix() not in kept:
-                delete_table(str(log.parent))
 
 
 def _some(counts: Mapping[str, int]) -> dict[str, int]:

@@ -10,6 +10,8 @@ trap 'rm -rf "$folder"' EXIT
 
 "$python" -m venv "$folder/venv"
 "$folder/venv/bin/python" -m pip install --quiet -e '.[test,bench]'
+# What the readers of a release need beside it; they are installed apart (`make readers`).
+"$folder/venv/bin/python" -m pip install --quiet -e '.[readers]'
 "$folder/venv/bin/python" -c 'import prefect' # bounds that let Prefect go are caught here
 {
   echo "# One complete set that the tests ran with. Written by scripts/freeze-constraints.sh."

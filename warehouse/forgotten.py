@@ -152,13 +152,6 @@ class Forgotten:
 
         return retried(once)
 
-    def unfinished(self) -> bool:
-        """Whether a run that forgets has begun and not ended."""
-        begun = set(self._rows()["forget_id"])
-        table = Table.open(self.receipts_uri)
-        ended = set() if table is None else set(table.scan().collect()["forget_id"])
-        return bool(begun - ended)
-
     def end(self, *, forget_id: str, reason: str, counts: str, now: datetime) -> None:
         """Writes the receipt, also for runs before that were cut short."""
         begun = set(self._rows()["forget_id"]) | {forget_id}

@@ -7,15 +7,21 @@ shortened to a checkpoint of one version, and everything before that is deleted.
 from __future__ import annotations
 
 import shutil
+import time
 import uuid
+from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 from schemas.errors import WarehouseError
 from warehouse.delta import Table, retried
 from warehouse.landing import APP
 from warehouse.phases import reached
 
-_LOG = "_delta_log"
+COPIES: Final = "analysts/released"
+"""Where tables lie that only a release shows, below the warehouse."""
+
+_LOG: Final = "_delta_log"
 
 
 class Past:
@@ -66,6 +72,21 @@ class Past:
                 rows += path.suffix == ".parquet"
         reached("forget_purged")
         return rows
+
+
+def drop_copies(uri: str, kept: Collection[str], *, older_than: float = 0) -> None:
+    """Deletes what was copied for releases that can't be read any more.
+
+    Args:
+        uri: The warehouse; one in a bucket has no copies.
+        kept: Paths of the tables that kept releases show.
+        older_than: Seconds since a copy was begun: a younger one may be about to be released.
+    """
+    root = Path(uri)
+    for log in sorted((root / COPIES).glob("*/*/_delta_log")):
+        is_young = time.time() - log.stat().st_mtime < older_than
+        if not is_young and log.parent.relative_to(root).as_posix() not in kept:
+            delete_table(str(log.parent))
 
 
 def delete_table(uri: str) -> None:
