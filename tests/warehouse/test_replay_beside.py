@@ -126,6 +126,25 @@ def test_a_replay_beside_another_run_is_right_whoever_comes_first(
     assert_right(office)
 
 
+def test_what_a_dead_replay_has_numbered_doesnt_count_when_an_older_one_ends(
+    tmp_path: Path, runners: tuple[Runner, Runner], runs: Nursery
+) -> None:
+    office = opened(tmp_path)
+    assert runs.run(office.order()).error is None
+    for _ in range(60):
+        office.change()
+    assert runs.run(office.order()).error is None
+    office.write_yaml(MENDED)
+    one, _ = runners
+    one.begin(office.order(action="replay", hold_at="core_commit"))
+    assert one.held()
+    office.write_yaml({"open": "in_progress"})
+    assert runs.run(office.order(action="replay", kill_at="core_commit")).killed
+    one.go_on()
+    assert one.answer().error is None
+    assert_every_newest_copy_is_in_core_or_in_quarantine(office)
+
+
 def test_a_merge_that_waits_while_a_replay_comes_first_is_right(
     tmp_path: Path, runners: tuple[Runner, Runner], runs: Nursery
 ) -> None:
