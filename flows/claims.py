@@ -10,7 +10,7 @@ from flows.asked import asked_interval
 from flows.catalog import Stream
 from flows.receipts import SyncOptions
 from warehouse.intervals import Interval, Intervals, within
-from warehouse.landing import Checkpoint
+from warehouse.landing_read import Checkpoint
 from warehouse.state import LandedFile, Snapshot, StreamState
 
 

@@ -31,7 +31,8 @@ from schemas.errors import LienThongError
 from warehouse.delta import retried
 from warehouse.following import Follower
 from warehouse.intervals import Interval
-from warehouse.landing import Checkpoint, Landing, LandingRead, LandOutcome, ReadEnd
+from warehouse.landing import Landing
+from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
 from warehouse.state import LandedFile, StreamState
 
@@ -139,9 +140,7 @@ class _Reading:
         self._parts = parts(
             self._claims.intervals, self._connector, self._spec, limit=self._options.limit
         )
-        follower = follower_of(
-            self._context, self._of, self._stream, sync_id=self._sync_id
-        )
+        follower = follower_of(self._context, self._of, self._stream, sync_id=self._sync_id)
         self._follow(follower)
         with self._opened(self._request(self._parts[0], state), state) as read, follower:
             return self._landing.land(

@@ -19,7 +19,8 @@ from schemas.mapping import ColumnMapping, DeriveContext, Into, StreamMapping, d
 from warehouse.audit import audit
 from warehouse.core import Counts, Integration
 from warehouse.feeds import Feed
-from warehouse.landing import Landing, LandingRead, ReadEnd
+from warehouse.landing import Landing
+from warehouse.landing_read import LandingRead, ReadEnd
 from warehouse.landing_stamp import ReadStamp
 from warehouse.quarantine import Quarantine
 from warehouse.rebuild import rebuild

@@ -22,7 +22,8 @@ from warehouse import landing as landing_module
 from warehouse import warehouse as warehouse_module
 from warehouse.delta import LostRaceError, Table
 from warehouse.duck import AnalystDoor
-from warehouse.landing import Landing, LandingRead, LandOutcome, ReadEnd
+from warehouse.landing import Landing
+from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp, stamp
 from warehouse.warehouse import Warehouse
 

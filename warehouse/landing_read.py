@@ -1,0 +1,101 @@
+"""One read on its way into landing: what it brings, what is known at its end, what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from warehouse.intervals import CursorValue
+from warehouse.landing_stamp import ReadStamp
+from warehouse.state import StreamState
+from warehouse.withdrawn import Watched
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Stands among the batches where a part of the read ends that counts by itself.
+
+    Attributes:
+        advance: The stream's state once the part is added to it.
+        is_urgent: Commit it now, also without a row.
+        is_apart: No later part gives a row of this one again.
+    """
+
+    advance: Callable[[StreamState], StreamState]
+    is_urgent: bool = False
+    is_apart: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandingRead:
+    """One read, ready to land.
+
+    Attributes:
+        stamp: What every row of the read carries.
+        schema: The connector's schema.
+        batches: The connector's batches, and the checkpoints between them.
+        is_whole: The read covers every row of the stream.
+        finds_deletes: A key that is gone becomes a tombstone (never in `mode: increment`).
+        cursor: Column and lower bound of an interval read, to compare only what overlaps it.
+        accept_deletes: Believe that many keys, or all, are gone.
+        ended: Called once the batches are exhausted: what the read found.
+        claimed: Called after each checkpoint's commit, with the counts of what is landed by then.
+        arrived: Called with rows as they will land, and the landing version that they will have.
+        landed: Called after each commit, with its landing version and its rows.
+        screen: Takes rows of people out who are forgotten: given the rows as delivered and as
+            stamped, it returns what may land of the delivered ones. Those taken out aren't counted.
+        watched: See `warehouse.withdrawn`.
+    """
+
+    stamp: ReadStamp
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch | Checkpoint]
+    is_whole: bool
+    finds_deletes: bool
+    cursor: tuple[str, CursorValue] | None = None
+    accept_deletes: bool = False
+    ended: Callable[[], ReadEnd]
+    claimed: Callable[[LandOutcome], None] = lambda outcome: None
+    arrived: Callable[[pa.Table, int], None] = lambda rows, version: None
+    landed: Callable[[int, int], None] = lambda version, rows: None
+    screen: Callable[[pa.Table, pa.Table], pa.Table] | None = None
+    watched: Watched | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadEnd:
+    """What is known when a read has ended.
+
+    Attributes:
+        is_complete: Everything asked for was delivered.
+        advance: The stream's state once this read is added to it.
+        source_rows: Rows that the source has below `high`, where it was counted.
+        keys: The keys of every row of the source, asked for only when rows seem to be gone.
+        below: Column and upper bound that `source_rows` was counted with.
+        files: Paths of the files that were read, those that are landed already left out.
+    """
+
+    is_complete: bool
+    advance: Callable[[StreamState], StreamState]
+    source_rows: int | None = None
+    keys: Callable[[], Iterator[pa.RecordBatch]] | None = None
+    below: tuple[str, CursorValue] | None = None
+    files: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandOutcome:
+    """Rows of one read by what became of them; `read = landed + same + unreadable`.
+
+    `waiting_deletes` keys seem gone but were kept: too many at once to be believed.
+    """
+
+    read: int
+    landed: int
+    same: int
+    unreadable: int
+    tombstones: int
+    waiting_deletes: int
+    landing_version: int
