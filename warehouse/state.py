@@ -280,7 +280,13 @@ class StreamState:
         oldest = None if self.unfinished is None else self.unfinished.oldest
         state = state.after_part(part)
         left = () if state.unfinished is None else state.unfinished.wanted
-        state = replace(state, unfinished=Unfinished(wanted=left) if left else None)
+        # What the source has no value for any more (its last rows were deleted, its clock was put
+        # back) will be new when it comes.
+        state = replace(
+            state,
+            coverage=within(state.coverage, [Interval.of(None, high)]),
+            unfinished=Unfinished(wanted=left) if left else None,
+        )
         if snapshot is None:
             return state
         seen = oldest or Snapshot(high=part.high, xmin=snapshot[0], xmax=snapshot[1])

@@ -245,6 +245,16 @@ def test_a_full_read_that_broke_off_goes_on_and_an_ended_one_begins_anew() -> No
     assert ended.to_read(high=130, late_window=5, full=True) == (Interval.of(None, 130),)
 
 
+def test_numbers_that_a_source_gives_once_more_are_read_once_more() -> None:
+    state = StreamState(coverage=(Interval.of(None, 101),))
+    # Its last rows were deleted.
+    (nothing,) = state.to_read(high=90, late_window=0)
+    assert nothing == Interval.of(90, 90)
+    state = state.after_read(low=90, high=90, read_at=READ_AT, snapshot=None, files=None)
+    assert state.coverage == (Interval.of(None, 90),)
+    assert state.to_read(high=103, late_window=0) == (Interval.of(90, 103),)
+
+
 def test_what_was_asked_for_and_not_begun_is_read_next() -> None:
     state = StreamState(coverage=(Interval.of(None, 100),)).asking(Interval.of(10, 20))
     assert state.again == (Interval.of(10, 20),)
