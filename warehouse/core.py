@@ -98,15 +98,17 @@ class Integration:
         """
         counts = {feed.app: Counts() for feed in feeds}
         goals = {feed.app: feed.landing.version() for feed in feeds}
-        done = {feed.app: self.table().txn(feed.app) for feed in feeds}
+        core = self.table()
+        done = {feed.app: core.txn(feed.app) for feed in feeds}
         queues = {f.app: f.windows(after=done[f.app], to=goals[f.app]) for f in feeds}
         while any(queues.values()):
             goal = {app: windows.pop(0)[1] for app, windows in queues.items() if windows}
             due = [feed for feed in feeds if feed.app in goal]
             retried(lambda due=due, goal=goal: self._round(due, goal, counts))  # type: ignore[misc]
+        version = self.table().version
         for app, count in counts.items():
             count.landing_version = goals[app]
-            count.core_version = self.table().version
+            count.core_version = version
         return counts
 
     def _round(

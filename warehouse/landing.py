@@ -256,7 +256,7 @@ class _Landing:
     def _finish(self, pending: pa.Table, end: ReadEnd) -> tuple[int, int]:
         gone, waiting = self._gone(end, pending)
         parts = [pending]
-        if end.is_complete and (again := self._again()).height:
+        if end.is_complete and self._seen and (again := self._again()).height:
             copies = self._copies(again, row=pl.col("_place"), tombstone=False)
             self._landed += copies.num_rows
             self._same -= copies.num_rows
