@@ -24,6 +24,7 @@ from benchmarks import (
     postgres,
     profile,
     queries,
+    reconcile,
     rest,
     silent,
 )  # fmt: skip
@@ -39,6 +40,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "queries": queries.rows,
     "files": files.rows,
     "silent": silent.rows,
+    "reconcile": reconcile.rows,
 }
 LATEST = ROOT / "benchmarks" / "latest.json"
 

@@ -35,6 +35,7 @@ from warehouse.forgetting import (
 from warehouse.forgotten import Forgotten, Marks
 from warehouse.phases import reached
 from warehouse.purge import COPIES, Past, delete_table, drop_copies
+from warehouse.reconciled import Reconciled
 from warehouse.releases import Part, Release, Releases, expire, publish
 from warehouse.screening import Screen
 from warehouse.upkeep import table_paths
@@ -166,6 +167,7 @@ class _Forgetting:
         for path, counts in self._landings():
             removed[path], emptied[path] = counts["removed"], counts["emptied"]
         removed["restricted/quarantine"] = self._quarantine()
+        removed["restricted/reconcile"] = Reconciled(self._uri).forget_keys()
         for path, rows in self._core():
             removed[path] = removed.get(path, 0) + rows
         summarise(self._context, sorted(self._context.catalog.sources))
@@ -270,7 +272,10 @@ class _Forgetting:
     def _with_rows(self) -> list[str]:
         """The tables that hold rows of people, or did."""
         known = table_paths(self._uri, catalog_streams(self._context))
-        places = ("restricted/landing/", "restricted/quarantine", "analysts/core/")
+        places = (
+            "restricted/landing/", "restricted/quarantine", "restricted/reconcile",
+            "analysts/core/",
+        )  # fmt: skip
         return [path for path in known if path.startswith(places)]
 
     def _not_mapped(self) -> tuple[str, ...]:

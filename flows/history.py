@@ -27,7 +27,7 @@ def finish(
     *,
     sync_id: str,
     receipts: Sequence[Receipt],
-    kind: Literal["sync", "rebuild", "replay", "backfill"] = "sync",
+    kind: Literal["sync", "rebuild", "replay", "backfill", "reconcile"] = "sync",
 ) -> None:
     """Keeps the receipts of a run, and brings the summary of quarantine up to date.
 
@@ -35,8 +35,8 @@ def finish(
         context: Catalog and warehouse.
         sync_id: The run.
         receipts: Its receipts.
-        kind: `rebuild` and `replay` reached no source, and a `backfill` an older interval: none
-            makes anything fresher.
+        kind: `rebuild` and `replay` reached no source, and a `backfill` an older interval, a
+            `reconcile` what is known already: none makes anything fresher.
     """
     records = [_record(context, receipt) for receipt in receipts]
     runs_of(context).add([{**record, "sync_id": sync_id, "kind": kind} for record in records])

@@ -176,7 +176,7 @@ def nightly(
         Completed, its message naming what is broken, or Failed past the threshold. Its data is
         the `NightReport`, or the `RunFailed` that carries it.
     """
-    place = _place(warehouse, sources_dir)
+    place = place_of(warehouse, sources_dir)
     with logs_to_run():
         report = _run(
             place, name="nightly", source=None, options=SyncOptions(), retry_seconds=retry_seconds
@@ -219,7 +219,7 @@ def sync_source(
         `RunFailed` that carries it.
     """
     options = SyncOptions(stream=stream, full=full, limit=limit, accept_deletes=accept_deletes)
-    place = _place(warehouse, sources_dir)
+    place = place_of(warehouse, sources_dir)
     with logs_to_run():
         report = _run(
             place, name=source, source=source, options=options, retry_seconds=retry_seconds
@@ -261,7 +261,7 @@ def backfill_source(
         See `sync_source`.
     """
     options = SyncOptions(stream=stream, interval=(low, high), reason=reason)
-    place = _place(warehouse, sources_dir)
+    place = place_of(warehouse, sources_dir)
     with logs_to_run():
         report = _run(
             place, name=source, source=source, options=options, retry_seconds=retry_seconds
@@ -269,7 +269,8 @@ def backfill_source(
     return _ended(report, fail_above=1.0)
 
 
-def _place(warehouse: str | None, sources_dir: str | None) -> Place:
+def place_of(warehouse: str | None, sources_dir: str | None) -> Place:
+    """Where a run works that was told so much."""
     return Place(
         warehouse=settings.warehouse_uri(warehouse),
         sources_dir=str(settings.sources_folder(sources_dir)),

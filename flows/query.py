@@ -21,11 +21,13 @@ from warehouse.delta import Table
 from warehouse.duck import AnalystDoor
 from warehouse.freshness import SCHEMA, freshness
 from warehouse.quarantine_life import SUMMARY
+from warehouse.reconciled import Reconciled
 from warehouse.releases import Release, Releases, as_rows
 from warehouse.runs import Runs
 from warehouse.warehouse import check_format
 
 _RELEASE: Final = "release"
+_RECONCILE: Final = "reconcile"
 
 
 def query(
@@ -36,10 +38,10 @@ def query(
     release: int | None = None,
     as_of: datetime | None = None,
 ) -> pa.Table:
-    """Runs one SELECT over the entities, `quarantine_summary`, `freshness` and `release`.
+    """Runs one SELECT over the entities, `quarantine_summary`, `freshness`, `release`, `reconcile`.
 
     What is shown is the latest release, all tables as they were when it was published; core as it
-    stands where none was ever published.
+    stands where none was ever published. `reconcile` is what every comparison found until now.
 
     Args:
         warehouse_uri: The warehouse.
@@ -76,6 +78,7 @@ def query(
         door.table(QUARANTINE_SUMMARY, _small(tables[QUARANTINE_SUMMARY], SUMMARY))
         fresh = _small(tables[FRESHNESS], SCHEMA) if chosen else freshness(runs).to_arrow()
         door.table(FRESHNESS, fresh)
+        door.table(_RECONCILE, Reconciled(uri).summary().to_arrow())
         door.table(_RELEASE, as_rows([chosen] if chosen else []).to_arrow())
         door.lock()
         return door.select(sql)

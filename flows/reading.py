@@ -22,11 +22,13 @@ from flows.catalog import Source, Stream
 from flows.claims import Claims
 from flows.context import Context, follower_of
 from flows.faults import told
+from flows.months import months_of
 from flows.parts import CutOff, Part, cut, parts
 from flows.peeking import PeekedRead
 from flows.receipts import RunStatus, SyncOptions
 from flows.rejections import rejected_only
 from flows.screens import allowed_rows, screen_of
+from flows.vanishing import finder
 from schemas.errors import LienThongError
 from warehouse.delta import retried
 from warehouse.following import Follower
@@ -145,13 +147,14 @@ class _Reading:
         with self._opened(self._request(self._parts[0], state), state) as read, follower:
             return self._landing.land(
                 LandingRead(
-                    stamp=ReadStamp(key=self._spec.key, read_at=read_at, sync_id=self._sync_id),
+                    stamp=self._stamp(read_at),
                     schema=read.schema,
                     batches=self._batches(read, state),
                     is_whole=self._claims.is_whole and not self._skipped_files(read, state),
                     finds_deletes=self._spec.mode == "snapshot" and self._options.limit is None,
                     cursor=self._lower_bound(read.schema),
                     accept_deletes=self._options.accept_deletes,
+                    months=months_of(self._stream),
                     ended=lambda: self._ended(state, read_at),
                     claimed=self._claim,
                     arrived=follower.arrived,
@@ -182,6 +185,9 @@ class _Reading:
             return allowed
 
         return screened
+
+    def _stamp(self, read_at: datetime) -> ReadStamp:
+        return ReadStamp(key=self._spec.key, read_at=read_at, sync_id=self._sync_id)
 
     def _keep(self) -> None:
         """Counts what an attempt had claimed before another run got in its way."""
@@ -320,6 +326,7 @@ class _Reading:
             keys=lambda: self._connector.keys(self._spec),
             below=None if cursor is None or top is None else (cursor.column, top),
             files=frozenset(file.path for file in self._summary.files if not file.unchanged),
+            vanished=finder(self._connector, self._spec, self._stamp(read_at)),
         )
 
     def _advanced(self, state: StreamState, read_at: datetime) -> StreamState:

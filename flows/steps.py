@@ -26,6 +26,7 @@ from flows.outcome import night_report
 from flows.quarantined import discard, quarantine_list, quarantine_show
 from flows.reading import LandResult, read_and_land
 from flows.receipts import NightReport, Receipt, SyncOptions, explained
+from flows.reconciling import reconcile, reconcile_stream
 from flows.releasing import release_of_night
 from flows.repairing import audit, rebuild
 from flows.replaying import replay
@@ -55,6 +56,8 @@ __all__ = [
     "quarantine_show",
     "read_and_land",
     "rebuild",
+    "reconcile",
+    "reconcile_stream",
     "release_of_night",
     "replay",
     "status",

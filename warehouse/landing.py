@@ -20,19 +20,20 @@ from schemas.errors import LienThongError, WarehouseError
 from schemas.keys import key_text
 from schemas.rows import LANDING
 from warehouse.ahead import ahead
+from warehouse.buckets import month_column, placed
 from warehouse.delta import LostRaceError, Table, as_table
 from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
-from warehouse.landing_stamp import ReadStamp, stamp
+from warehouse.landing_stamp import stamp
 from warehouse.phases import reached
 from warehouse.prior import Prior, cursor_values
 from warehouse.state import StreamState
+from warehouse.vanished import believed
 from warehouse.withdrawn import Withdrawals
 
 CHUNK_ROWS: Final = 200_000
 PIECE_ROWS: Final = 50_000
 """Rows that are stamped at once in a first load: whoever follows it begins early."""
-DELETE_GUARD: Final = 0.05
 _CLAIM_EVERY: Final = 20  # seconds between two commits that hold no row
 APP: Final = "landing"
 
@@ -56,6 +57,11 @@ class Landing:
         """The newest landing version, 0 where nothing has landed."""
         table = self.table()
         return 0 if table is None else table.txn(APP)
+
+    @staticmethod
+    def version_of(table: Table) -> int:
+        """The newest landing version that a table, opened before, holds."""
+        return table.txn(APP)
 
     def sizes(self, *, after: int, to: int) -> list[tuple[int, int]]:
         """(landing version, rows) for the versions in `(after, to]`, ascending."""
@@ -138,9 +144,11 @@ class _Landing:
         table = Table.open_or_create(landing.uri, self._schema)
         if added := columns_to_add(table.schema, self._schema):
             table.add_columns(added)
-        self._prior = Prior.load(table, cursor=read.cursor)
         self._table = table
         self._expected = table.txn(APP)
+        if read.expected is not None and read.expected != self._expected:
+            raise LostRaceError(f"{landing.uri}: another run of this stream landed rows")
+        self._prior = Prior.none() if read.lands_all else Prior.load(table, cursor=read.cursor)
         self._seen: list[pl.DataFrame] = []
         self._taken_back = Withdrawals(is_whole=read.is_whole, watched=read.watched)
         self._rows = self._landed = self._same = self._unreadable = 0
@@ -285,20 +293,31 @@ class _Landing:
         nothing = Prior.no_marks()
         if not (self._read.finds_deletes and end.is_complete):
             return nothing, 0
-        if self._read.is_whole:
-            landed, present, rows = self._prior, self._all_seen().select("_key"), self._rows
-        elif end.keys is not None and self._fewer_than_landed(end, pending):
-            landed = Prior.load(self._table, cursor=None)
-            present = _keys_of(end.keys(), self._read.stamp)
-            rows = present.height
-        else:
-            return nothing, 0
+        landed = self._prior if self._read.is_whole else Prior.load(self._table, cursor=None)
         alive = landed.alive_keys()
-        gone = alive.join(present, on="_key", how="anti")
-        too_many = rows == 0 or gone.height > DELETE_GUARD * alive.height
-        if gone.height and too_many and not self._read.accept_deletes:
-            return nothing, gone.height
-        return landed.newest_rows(gone), 0
+        gone = self._absent(end, pending, alive)
+        if not gone.height:
+            return nothing, 0
+        waiting = 0
+        if not self._read.accept_deletes:
+            month = month_column(self._table.schema, self._read.months)
+            buckets = None if month is None else lambda: placed(self._table, month)
+            gone, waiting = believed(gone, alive, buckets=buckets)
+        return landed.newest_rows(gone), waiting
+
+    def _absent(self, end: ReadEnd, pending: pa.Table, alive: pl.DataFrame) -> pl.DataFrame:
+        """The keys alive that the source doesn't have, as far as this read can tell."""
+        if self._read.is_whole:
+            return alive.join(self._all_seen(), on="_key", how="anti")
+        if end.gone is not None:
+            return alive.join(end.gone, on="_key", how="semi")
+        if end.vanished is not None:
+            arrived = pl.DataFrame(pending.select(["_key"]))
+            if (gone := end.vanished(alive, arrived)) is not None:
+                return gone
+        if end.keys is not None and self._fewer_than_landed(end, pending):
+            return alive.join(self._read.stamp.keys(end.keys()), on="_key", how="anti")
+        return alive.clear()
 
     def _withdrawn(self, end: ReadEnd, waiting: int) -> pl.DataFrame:
         """The (key, hash) of rejected rows that the office took back; of a read to be believed."""
@@ -394,8 +413,3 @@ def _numbered(rows: pa.Table, version: int) -> pa.Table:
     position = rows.schema.get_field_index("_landing_version")
     numbers = pa.repeat(pa.scalar(version, LANDING["_landing_version"]), rows.num_rows)
     return rows.set_column(position, rows.schema.field(position), numbers)
-
-
-def _keys_of(batches: Iterator[pa.RecordBatch], read: ReadStamp) -> pl.DataFrame:
-    frames = [read.key_frame(pa.Table.from_batches([batch])) for batch in batches]
-    return pl.concat(frames).unique() if frames else pl.DataFrame({"_key": []}, {"_key": pl.String})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import polars as pl
 import pyarrow as pa
 
+from warehouse.buckets import MonthOf
 from warehouse.intervals import CursorValue
 from warehouse.landing_stamp import ReadStamp
 from warehouse.state import StreamState
@@ -40,6 +42,9 @@ class LandingRead:
         finds_deletes: A key that is gone becomes a tombstone (never in `mode: increment`).
         cursor: Column and lower bound of an interval read, to compare only what overlaps it.
         accept_deletes: Believe that many keys, or all, are gone.
+        months: Columns that may tell a row's month, for the guard of a month.
+        lands_all: Land every row, also one that is landed already.
+        expected: The landing version that the read was made for; None: any.
         ended: Called once the batches are exhausted: what the read found.
         claimed: Called after each checkpoint's commit, with the counts of what is landed by then.
         arrived: Called with rows as they will land, and the landing version that they will have.
@@ -56,6 +61,9 @@ class LandingRead:
     finds_deletes: bool
     cursor: tuple[str, CursorValue] | None = None
     accept_deletes: bool = False
+    months: Sequence[MonthOf] = ()
+    lands_all: bool = False
+    expected: int | None = None
     ended: Callable[[], ReadEnd]
     claimed: Callable[[LandOutcome], None] = lambda outcome: None
     arrived: Callable[[pa.Table, int], None] = lambda rows, version: None
@@ -75,6 +83,9 @@ class ReadEnd:
         keys: The keys of every row of the source, asked for only when rows seem to be gone.
         below: Column and upper bound that `source_rows` was counted with.
         files: Paths of the files that were read, those that are landed already left out.
+        vanished: Of landed keys (and those of this read that aren't committed yet) the ones that
+            the source doesn't have any more; None from it: count, and list `keys`.
+        gone: Keys that a comparison found gone, one column `_key`; None: nothing was compared.
     """
 
     is_complete: bool
@@ -83,6 +94,8 @@ class ReadEnd:
     keys: Callable[[], Iterator[pa.RecordBatch]] | None = None
     below: tuple[str, CursorValue] | None = None
     files: frozenset[str] = frozenset()
+    vanished: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame | None] | None = None
+    gone: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

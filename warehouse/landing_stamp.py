@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +34,11 @@ class ReadStamp:
         """One column `_key` for the rows."""
         frame = pl.DataFrame(rows.select(list(dict.fromkeys(self.key))))
         return frame.select(key_text([pl.col(c) for c in self.key]).alias("_key"))
+
+    def keys(self, batches: Iterable[pa.RecordBatch]) -> pl.DataFrame:
+        """One column `_key` with the distinct keys of some batches."""
+        frames = [self.key_frame(pa.Table.from_batches([batch])) for batch in batches]
+        return pl.concat([pl.DataFrame(schema={"_key": pl.String}), *frames]).unique()
 
 
 def hashed(rows: pa.Table) -> pa.Array:

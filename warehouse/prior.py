@@ -74,6 +74,12 @@ class Prior:
         )
         return cls(newest, keyless)
 
+    @classmethod
+    def none(cls) -> Prior:
+        """Nothing: every row is new."""
+        marks = cls.no_marks().with_columns(pl.lit(value=False).alias("_tombstone"))
+        return cls(marks, cls.no_marks())
+
     @staticmethod
     def no_marks() -> pl.DataFrame:
         """An empty frame of (key, hash)."""

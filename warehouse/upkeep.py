@@ -58,8 +58,9 @@ def table_paths(uri: str, streams: Iterable[tuple[str, str]]) -> list[str]:
         return sorted(log.parent.relative_to(root).as_posix() for log in logs)
     landings = [f"restricted/landing/{source}/{stream}" for source, stream in streams]
     core = [f"analysts/core/{name}" for name in ENTITIES]
-    others = ("runs", "quarantine_summary", "freshness", "releases")
-    known = ["restricted/quarantine", *landings, *core, *(f"analysts/{name}" for name in others)]
+    others = ("runs", "quarantine_summary", "freshness", "reconcile", "releases")
+    restricted = ("restricted/quarantine", "restricted/reconcile")
+    known = [*restricted, *landings, *core, *(f"analysts/{name}" for name in others)]
     return [path for path in known if Table.open(f"{uri}/{path}") is not None]
 
 

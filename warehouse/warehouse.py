@@ -8,9 +8,11 @@ Layout below its URI::
     restricted/forgotten          marks of the people who are forgotten
     restricted/forget_receipts    when, why, how many rows
     restricted/acts               who looked at values of rows, discarded or replayed some, and why
+    restricted/reconcile          keys that each stream's last comparison with its source found
     analysts/core/E               the entity E
     analysts/runs                 receipts of every run, for people
     analysts/quarantine_summary   counts and ages, without values
+    analysts/reconcile            counts of every comparison with a source
     analysts/freshness            how fresh each stream is, as released
     analysts/releases             which table versions analysts see
     analysts/released/R/E         what a release shows of E where core has no such version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from types import TracebackType
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import sqlalchemy as sa
 
+from connectors.comparing import Scope
 from connectors.protocol import (
     Candidate,
     Cursor,
@@ -27,6 +28,7 @@ from connectors.protocol import (
 from connectors.registry import SqlOptions, SqlStream
 from connectors.sampling import SAMPLE_ROWS
 from connectors.sql import statements
+from connectors.sql.comparison import Compared, SqlComparison
 from connectors.sql.cutting import ORDERED, Cut
 from connectors.sql.session import Database, Session
 from connectors.sql.types import SourceColumn
@@ -153,6 +155,21 @@ class SqlConnector:
             statement = statements.rows(table.source, columns, where=where)
             yield from session.stream(statement, columns, batch_rows=_BATCH_ROWS)
 
+    @contextmanager
+    def comparison(self, spec: StreamSpec, scope: Scope) -> Iterator[SqlComparison]:
+        """See `Comparing.comparison`: one transaction, so its statements agree."""
+        with self._database.session(_where(spec)) as session:
+            table = _Table(spec, session, self._options)
+            inside, pending = _scoped(spec, scope, session=session, table=table)
+            compared = Compared(
+                source=table.source,
+                columns=table.wanted(spec.columns),
+                key=table.wanted(spec.key),
+                scope=inside,
+                pending=pending,
+            )
+            yield SqlComparison(session, compared)
+
     def close(self) -> None:
         """See `Connector.close`."""
         for read in list(self._open):
@@ -248,6 +265,34 @@ def _missing(missing: Sequence[str], found: Sequence[str]) -> str:
 def _where(spec: StreamSpec) -> str:
     table = getattr(spec.options, "table", None)
     return f"stream {spec.name!r}, " + (f"table {table!r}" if table else "query")
+
+
+def _scoped(
+    spec: StreamSpec, scope: Scope, *, session: Session, table: _Table
+) -> tuple[tuple[sa.ColumnElement[bool], ...], sa.ColumnElement[bool] | None]:
+    """What is compared, and what changed since the last read."""
+    if spec.cursor is None or scope.high is None:
+        return (), None
+    cursor = table.wanted([spec.cursor.column])[0]
+    pending = statements.at_least(cursor, scope.high, session.zone)
+    inside = statements.below(cursor, scope.high, session.zone)
+    if (future := _future(spec.cursor, cursor, session)) is not None:
+        inside = sa.or_(inside, statements.at_least(cursor, future, session.zone))
+        pending = sa.and_(pending, statements.below(cursor, future, session.zone))
+    if scope.low is None:
+        inside = sa.or_(statements.without(cursor), inside)
+        return (inside,), pending
+    return (statements.at_least(cursor, scope.low, session.zone), inside), pending
+
+
+def _future(cursor: Cursor, column: SourceColumn, session: Session) -> CursorValue | None:
+    """A day after the source's now: what is dated later is no change that the next read brings."""
+    now = session.now()
+    if cursor.unit is not None:
+        return cursor.ticks((now or datetime.now(UTC)) + timedelta(days=1))
+    if now is None or column.cursor not in {"timestamptz", "timestamp", "date"}:
+        return None
+    return _clock_bound(cursor, column, now=now + timedelta(days=1), zone=session.zone)
 
 
 def _asked(

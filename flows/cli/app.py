@@ -21,6 +21,7 @@ from flows.cli.connected import check
 from flows.cli.demo import demo
 from flows.cli.forget import forget
 from flows.cli.quarantine import quarantine
+from flows.cli.reconcile import reconcile
 from flows.cli.release import release
 from flows.cli.repair import audit, rebuild
 from flows.cli.run import nightly, sync
@@ -40,7 +41,7 @@ from flows.settings import (
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Connect": (sources, check),
     "Run": (sync, nightly, status),
-    "Repair": (quarantine, rebuild, backfill, audit, trace),
+    "Repair": (quarantine, reconcile, rebuild, backfill, audit, trace),
     "Keep": (maintain, forget),
     "Ask": (sql, schema, release),
     "Try": (demo,),

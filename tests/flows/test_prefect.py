@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.flows.cli_office import BROKEN_YAML, PERSON, YAML, Office, open_office
+from tests.flows.cli_office import BROKEN_YAML, CSV, PERSON, YAML, Office, open_office
 from tests.flows.prefect_server import POOL, ROOT, PrefectServer, running_server
 from tests.support.connected import SECRETS, connected
 from tests.support.hostile_office.faults import ServerErrors, every
@@ -228,9 +228,11 @@ def test_a_server_that_does_not_answer_is_one_clear_error(office: Office) -> Non
 
 def test_deploy_takes_every_deployment_without_a_question(deployed: PrefectServer) -> None:
     found = {one["name"]: one for one in deployed.find("deployments")}
-    assert set(found) == {"maintain", "nightly", "sync-source"}
+    assert set(found) == {"maintain", "nightly", "sync-source", "weekly"}
     (weekly,) = found["maintain"]["schedules"]
     assert (weekly["active"], weekly["schedule"]["cron"]) == (True, "0 12 * * 0")
+    (week,) = found["weekly"]["schedules"]
+    assert (week["active"], week["schedule"]["cron"]) == (True, "0 4 * * 0")
     (schedule,) = found["nightly"]["schedules"]
     assert schedule["active"]
     assert schedule["schedule"]["cron"] == "0 1 * * *"
@@ -248,7 +250,8 @@ def test_the_deployment_file_names_no_place_of_this_machine() -> None:
     assert str(ROOT) not in text
     document = yaml.safe_load(text)
     assert [one["entrypoint"] for one in document["deployments"]] == [
-        "flows/nightly.py:nightly", "flows/nightly.py:sync_source", "flows/upkeep_flow.py:maintain",
+        "flows/nightly.py:nightly", "flows/weekly.py:weekly", "flows/nightly.py:sync_source",
+        "flows/upkeep_flow.py:maintain",
     ]
 
 
@@ -282,6 +285,35 @@ def test_a_worker_runs_the_night_from_end_to_end_and_piled_up_nights_once(
     query = "SELECT count(*) AS n FROM dossier"
     answer = deployed.lienthong(*office.options, "sql", query, "--json")
     assert json.loads(answer.stdout) == [{"n": 2}]
+
+
+def test_the_week_names_what_differs_and_mends_it(server: PrefectServer, office: Office) -> None:
+    assert server.lienthong(*office.options, "sync").returncode == 0
+    changed = CSV.replace("Đăng ký khai sinh", "Đăng ký lại khai sinh")
+    office.write_csv(changed + f"XA-004,Khai tử,{PERSON},05/03/2026,received\n")
+    office.add_source("xa-hong", BROKEN_YAML)
+    place = f"warehouse={office.warehouse!r}, sources_dir={str(office.sources)!r}"
+    code = (
+        "from flows.weekly import weekly\n"
+        f"state = weekly(repair=REPAIR, {place}, retry_seconds=0, return_state=True)\n"
+        "print('SAID', state.name, state.message)\n"
+    )
+    said = []
+    for repair in ("False", "True", "True"):
+        done = server.script(code.replace("REPAIR", repair))
+        assert done.returncode == 0, done.stderr
+        said += re.findall(r"SAID (.*)", done.stdout)
+    place = "xa-thu/so_theo_doi"
+    assert said == [
+        f"Completed 0 of 2 streams agree; different: {place} (2 keys); broken: xa-hong",
+        f"Completed 1 of 2 streams agree; repaired: {place} (2 keys); broken: xa-hong",
+        "Completed 1 of 2 streams agree; broken: xa-hong",
+    ]
+    runs = server.find("flow_runs", flows={"name": {"any_": ["weekly"]}}, sort="START_TIME_ASC")
+    rows = json.loads(str(artifact(server, "reconcile-weekly", runs[0])["data"]))
+    assert {(row["source"], row["status"], row["missing"]) for row in rows} == {
+        ("xa-thu", "degraded", 1), ("xa-hong", "failed", 0),
+    }  # fmt: skip
 
 
 def test_a_wrong_parameter_is_refused_before_a_run(deployed: PrefectServer) -> None:

@@ -19,6 +19,7 @@ from flows.query import query
 from schemas.errors import ConfigError, ContractError, WarehouseError
 from tests.support.nights import Nights, done
 from warehouse import landing as landing_module
+from warehouse import vanished as vanished_module
 from warehouse import warehouse as warehouse_module
 from warehouse.delta import LostRaceError, Table
 from warehouse.duck import AnalystDoor
@@ -151,7 +152,7 @@ def test_more_than_five_in_a_hundred_are_not_believed_to_be_gone(
 def test_without_the_guard_a_broken_export_would_bury_an_office(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing_module, "DELETE_GUARD", 1.0)
+    monkeypatch.setattr(vanished_module, "DELETE_GUARD", 1.0)
     land(tmp_path, keys(100))
     assert land(tmp_path, keys(1), sync_id="next").tombstones == 99
 
