@@ -162,6 +162,28 @@ def test_an_interval_holds_its_low_and_not_its_high_to_the_microsecond(times: Ma
     assert ids(keys) == [1]
 
 
+def test_many_rows_come_in_the_cursor_s_order_behind_those_without_a_place_in_it(
+    maria: Maria,
+) -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    numbers = [7 * i % 121 for i in range(1, 121)]
+    rows = [f"({n}, '{start + timedelta(hours=n):%F %T}')" for n in numbers]
+    maria.execute(
+        "CREATE TABLE t (id int, at datetime(6) NULL)",
+        f"INSERT INTO t VALUES {', '.join(rows)}, (901, NULL), (902, '2099-01-01')",
+    )
+    high = datetime(2024, 2, 1, tzinfo=UTC)
+    table, summary = read(maria.url, BY_TIME, high=high, ordered_from=100, batch_rows=50)
+    assert summary.is_ordered
+    assert sorted(table["id"].to_pylist()[:2]) == [901, 902]
+    assert table["id"].to_pylist()[2:] == list(range(1, 121))
+    until = high - timedelta(days=29)
+    first, _ = read(maria.url, BY_TIME, high=high, until=until, ordered_from=2)
+    rest, _ = read(maria.url, BY_TIME, low=until, high=high, ordered_from=2)
+    assert sorted(ids(first) + ids(rest)) == [*range(1, 121), 901, 902]
+    assert connector(maria.url).count(BY_TIME, low=until, high=high) == rest.num_rows
+
+
 def test_a_zero_date_counts_as_no_cursor(times: Maria) -> None:
     with contextlib.closing(
         pymysql.connect(
