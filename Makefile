@@ -26,7 +26,7 @@ PYTEST_ARGS ?= -n auto --dist loadgroup
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test readers publishes lint format docs real-data bench growth profile \
+.PHONY: help demo test crash differential readers publishes lint format docs real-data bench growth profile \
 	constraints clean
 
 help: ## Show this list
@@ -57,6 +57,9 @@ readers: $(READERS_READY) ## Install Sail and its client, for the test of four e
 
 test: $(READY) $(READERS_READY) ## Run all tests (PYTEST_ARGS='-k name' narrows it down)
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+differential: $(READY) ## Play random histories through ours and dlt (HISTORIES=150: about ten minutes)
+	LIENTHONG_HISTORIES=$(or $(HISTORIES),150) $(PY) -m pytest -q -s -p no:xdist tests/differential
 
 lint: $(READY) ## ruff and mypy --strict
 	$(PY) -m ruff check .

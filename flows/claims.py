@@ -33,6 +33,8 @@ class Claims:
         self._oldest: Snapshot | None = None
         self._begins_full = False
         high = None if cursor is None else connector.high(stream.spec)
+        if cursor is not None and options.interval is None:
+            high = state.not_below(high, column=cursor.column)
         if cursor is None or high is None:
             return
         if options.interval is not None:

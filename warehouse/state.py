@@ -253,6 +253,26 @@ class StreamState:
         covered = joined([*self.coverage, part])
         return replace(self, coverage=covered, unfinished=None if begun == Unfinished() else begun)
 
+    def not_below(self, high: CursorValue | None, *, column: str) -> CursorValue | None:
+        """The upper bound of the next read: never below what is covered already.
+
+        The newest row of a source may be deleted, or all of them, and a clock may be set back: what
+        landed above the source's present bound is compared with the source all the same. Texts are
+        left as they are, they are ordered by the database's collation.
+
+        Args:
+            high: The source's present bound; None where it has no row.
+            column: The cursor's column.
+        """
+        if not self.coverage or self.column not in {None, column}:
+            return high
+        covered = decode_cursor(self.coverage[-1].high)
+        if high is None:
+            return covered
+        if isinstance(high, str) or not is_comparable(high, covered):
+            return high
+        return max(high, covered)  # type: ignore[type-var]
+
     def after_read(
         self,
         *,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from flows.receipts import SyncOptions
 from flows.steps import open_context, sync
+from tests.support.nights import Nights
 from tests.support.postgres import execute
 
 YAML = """\
@@ -38,3 +41,16 @@ def test_a_numeric_without_digits_can_be_a_cursor(postgres_url: str, tmp_path: P
     # 96 to 100 once more, and the new one; 9 isn't taken to be greater than 100.
     assert (second.error, second.read, second.same, second.inserted) == (None, 6, 5, 1)
     assert second.tombstoned == 1
+
+
+def test_the_newest_row_and_then_all_are_missed_the_night_they_are_gone(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source, source:
+        source.execute("CREATE TABLE t (id INTEGER, seq INTEGER)")
+        source.executemany("INSERT INTO t VALUES (?, ?)", [(i, i) for i in range(1, 101)])
+    nights = Nights(tmp_path)
+    nights.write("so-mot", YAML.format(url="sqlite:///../o.db"))
+    assert nights.dossier("so-mot").inserted == 100
+    for gone, tombstones in (("seq = 100", 1), ("true", 99)):
+        with closing(sqlite3.connect(tmp_path / "o.db")) as source, source:
+            source.execute(f"DELETE FROM t WHERE {gone}")
+        assert nights.dossier("so-mot", accept_deletes=True).tombstoned == tombstones
