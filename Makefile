@@ -58,6 +58,9 @@ readers: $(READERS_READY) ## Install Sail and its client, for the test of four e
 test: $(READY) $(READERS_READY) ## Run all tests (PYTEST_ARGS='-k name' narrows it down)
 	$(PY) -m pytest $(PYTEST_ARGS)
 
+crash: $(READY) ## Kill 300 runs in every phase and anywhere (CRASH='--seed 7': the same again)
+	$(PY) -m tests.crash $(CRASH)
+
 differential: $(READY) ## Play random histories through ours and dlt (HISTORIES=150: about ten minutes)
 	LIENTHONG_HISTORIES=$(or $(HISTORIES),150) $(PY) -m pytest -q -s -p no:xdist tests/differential
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from flows.context import Context
+from flows.evening import even_tables, not_of_one_moment
 from flows.faults import told
 from flows.history import runs_of, summary_uri
 from flows.views import FRESHNESS, QUARANTINE_SUMMARY, write_views
@@ -106,12 +107,12 @@ def _published(
     handle = store.table()  # before the versions are chosen: of two at once, one loses and repeats
     previous = store.latest()
     fresh = freshness(runs_of(context))
-    tables = {name: table for name in ENTITIES if (table := context.warehouse.core(name))}
+    tables, behind = even_tables(context)
     if not tables:
         message = f"{uri}: nothing has been integrated yet, so there is nothing to release"
         raise WarehouseError(message)
     candidate = Candidate(tables=tables, freshness=fresh, previous=previous, now=context.clock())
-    found = tuple(gating.findings(uri, candidate, chosen))
+    found = (*gating.findings(uri, candidate, chosen), *not_of_one_moment(behind))
     if any(finding.severity == "block" for finding in found):
         kept = previous.id if previous is not None else None
         return ReleaseReport(release=None, kept=kept, findings=found, skipped=skip)

@@ -192,6 +192,7 @@ def publish(
         }
         for name, part in sorted(parts.items())
     ]  # fmt: skip
+    reached("release_commit")
     table.append(pa.Table.from_pylist(rows, SCHEMA), txns={APP: number})
     reached("released")
     return _release(rows)

@@ -19,13 +19,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-if TYPE_CHECKING:
-    from flows.context import Context
+from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds until a run that says nothing counts as hung
@@ -39,11 +36,12 @@ class Order:
     Attributes:
         warehouse: Folder of the warehouse.
         sources: Folder of the YAML.
-        action: `sync` everything, `integrate` what has landed, or `replay` what was rejected.
+        action: One of `tests.support.runs.ACTIONS`.
         stream: Sync only this stream.
         kill_at: Phase in which the process kills itself, when it reaches it for the `nth` time.
         nth: See `kill_at`.
         hold_at: Phase in which it waits for a word, when it reaches it for the first time.
+        skip: Gates that a `publish` leaves out.
         by_path: Break the guard: every commit goes to the table as it is then, whatever was read.
         full: Read everything again.
         part_rows: Rows of a part of a large read; twice as many are a large one.
@@ -57,6 +55,7 @@ class Order:
     kill_at: str | None = None
     nth: int = 1
     hold_at: str | None = None
+    skip: tuple[str, ...] = ()
     by_path: bool = False
     full: bool = False
     part_rows: int | None = None
@@ -160,7 +159,7 @@ class Nursery:
             self._runner, self._spare = self._spare, Runner()
         return answer
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Ends the processes."""
         self._runner.end()
         self._spare.end()
@@ -169,11 +168,8 @@ class Nursery:
 @contextmanager
 def nursery() -> Iterator[Nursery]:
     """A nursery that ends with the context."""
-    runs = Nursery()
-    try:
+    with closing(Nursery()) as runs:
         yield runs
-    finally:
-        runs.end()
 
 
 @contextmanager
@@ -222,53 +218,6 @@ class _Served:
             self._answers.flush()
 
 
-def _work(order: Order) -> tuple[list[dict[str, Any]], str | None]:
-    from flows import parts
-    from flows.receipts import SyncOptions
-    from flows.steps import open_context, sync
-    from warehouse import landing
-
-    if order.part_rows is not None:
-        parts.PART_ROWS, parts.ORDERED_FROM = order.part_rows, 2 * order.part_rows  # type: ignore[misc]
-    if order.claim_every is not None:
-        landing._CLAIM_EVERY = order.claim_every  # type: ignore[misc]
-    context = open_context(warehouse_uri=order.warehouse, sources_dir=Path(order.sources))
-    if order.action == "sync":
-        receipts = sync(
-            context, [], SyncOptions(stream=order.stream, full=order.full, accept_deletes=True)
-        )
-        failed = [r.error for r in receipts if r.status == "failed"]
-        return [r.as_record() for r in receipts], failed[0] if failed else None
-    if order.action == "replay":
-        return _replayed(context), None
-    return _integrated(context), None
-
-
-def _replayed(context: Context) -> list[dict[str, Any]]:
-    from flows.quarantined import Selection
-    from flows.steps import replay
-
-    return [asdict(line) for line in replay(context, Selection())]
-
-
-def _integrated(context: Context) -> list[dict[str, Any]]:
-    """What has landed, into its entities, without reading anything."""
-    from flows.context import feeds_into, new_sync_id
-    from flows.integrating import counted
-    from schemas.entities import ENTITIES
-
-    records = []
-    for source in context.catalog.sources.values():
-        for name, entity in ENTITIES.items():
-            if feeds := feeds_into(context, source, name):
-                integration = context.warehouse.integration(
-                    entity, sync_id=new_sync_id(), now=context.clock()
-                )
-                done = integration.integrate(feeds).values()
-                records += [{"entity": name, **counted(counts)} for counts in done]
-    return records
-
-
 @contextmanager
 def _guards(*, by_path: bool) -> Iterator[None]:
     """Breaks the guard on purpose, so that a test can show that it is one.
@@ -305,6 +254,7 @@ def main() -> None:
     import warehouse.duck
     from connectors.sql import connector
     from schemas.errors import LienThongError
+    from tests.support import runs
     from warehouse import phases
 
     del flows, warehouse, connector
@@ -317,7 +267,7 @@ def main() -> None:
         served.take(order)
         try:
             with _guards(by_path=order.by_path):
-                receipts, error = _work(order)
+                receipts, error = runs.work(order)
         except LienThongError as failure:
             receipts, error = [], str(failure)
         served.say(receipts, error)
