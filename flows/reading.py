@@ -135,7 +135,7 @@ class _Reading:
 
     def run(self) -> LandOutcome:
         state = self._landing.state()
-        read_at = self._context.clock()
+        read_at = state.stamp(self._context.clock())
         self._claims = Claims(self._stream, self._options, connector=self._connector, state=state)
         self._keep()
         self._summary, self._rows = ReadSummary(), 0

@@ -158,7 +158,10 @@ def _show(door: AnalystDoor, uri: str, candidate: Candidate) -> None:
     history = runs.filter(pl.col("ended_at") > candidate.now - HISTORY)
     since = history
     if previous is not None:
-        since = history.filter(pl.col("ended_at") > previous.published_at)
+        # Behind a clock that was set back, runs since then may have ended before the release did.
+        is_back = previous.published_at > candidate.now
+        start = candidate.now - timedelta(days=1) if is_back else previous.published_at
+        since = history.filter(pl.col("ended_at") > start)
     door.table("history", history.collect().to_arrow())
     door.table("receipts", since.collect().to_arrow())
     door.table("freshness", candidate.freshness.to_arrow())

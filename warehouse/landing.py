@@ -396,7 +396,7 @@ class _Landing:
         is_known = replace(after, last_read_at=before.last_read_at) == before
         if not rows.num_rows and is_known and before.last_read_at is not None:
             return
-        after = replace(after, rows=before.rows + rows.num_rows)
+        after = replace(after, rows=before.rows + rows.num_rows).stamped(self._read.stamp.read_at)
         reached("landing_commit")
         # Without rows there is nothing to integrate: the state moves on, the version stays.
         version = self._expected + bool(rows.num_rows)

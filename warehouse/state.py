@@ -89,6 +89,7 @@ class StreamState:
         last_read_at: Start of the last read that ended cleanly (ISO 8601 UTC).
         rows: Rows landed in all, tombstones included.
         pending_deletes: Keys that seemed gone and wait for `--accept-deletes`.
+        stamped_at: Newest moment that rows were stamped with (ISO 8601 UTC).
     """
 
     format: int = STATE_FORMAT
@@ -100,6 +101,7 @@ class StreamState:
     last_read_at: str | None = None
     rows: int = 0
     pending_deletes: int = 0
+    stamped_at: str | None = None
 
     def to_json(self) -> str:
         """The state as one line of JSON."""
@@ -130,6 +132,7 @@ class StreamState:
             last_read_at=raw["last_read_at"],
             rows=raw["rows"],
             pending_deletes=raw["pending_deletes"],
+            stamped_at=raw.get("stamped_at"),
         )
 
     def of_cursor(self, column: str, *, high: CursorValue) -> StreamState:
@@ -252,6 +255,19 @@ class StreamState:
         )
         covered = joined([*self.coverage, part])
         return replace(self, coverage=covered, unfinished=None if begun == Unfinished() else begun)
+
+    def stamp(self, now: datetime) -> datetime:
+        """The moment (UTC) to stamp a read with that starts now: never before an earlier one.
+
+        It orders the copies of a record whose source gives them no version: after a clock was set
+        back, a changed row would lose to the copy that it replaces.
+        """
+        stamped = [at for at in (self.stamped_at, self.last_read_at) if at is not None]
+        return max([now, *map(datetime.fromisoformat, stamped)])
+
+    def stamped(self, at: datetime) -> StreamState:
+        """The state once rows stamped with a moment have landed."""
+        return replace(self, stamped_at=self.stamp(at).astimezone(UTC).isoformat())
 
     def not_below(self, high: CursorValue | None, *, column: str) -> CursorValue | None:
         """The upper bound of the next read: never below what is covered already.

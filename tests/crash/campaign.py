@@ -74,6 +74,7 @@ def campaign(
     with closing(Nursery()) as runs:
         for first in range(0, len(places), LIFE):
             office = ChangingOffice(folder / f"office-{first}", chance, keys=KEYS)
+            office.tells_versions = chance.random() < 0.5
             office.open(rows=40)
             life = _Life(runs, office, tally)
             for place in places[first : first + LIFE]:

@@ -22,7 +22,7 @@ streams:
   ho_so:
     table: ho_so
     key: so
-    version: phien_ban
+    {versions}version: phien_ban
     into:
       - entity: dossier
         columns:
@@ -37,7 +37,7 @@ streams:
   su_kien:
     table: su_kien
     key: id
-    version: thu_tu
+    {versions}version: thu_tu
     cursor: {{column: thu_tu, late_window: 3}}
     into:
       - entity: dossier_event
@@ -63,6 +63,7 @@ class ChangingOffice:
     warehouse: Path = Path()
     counter: int = 0
     keys: int = 50  # as many as a change may be about: of many, nearly every one is new
+    tells_versions: bool = True  # else copies are ordered by the start of their read
     codes: dict[str, str] = field(default_factory=lambda: dict(PLAIN))
 
     def __post_init__(self) -> None:
@@ -104,7 +105,8 @@ class ChangingOffice:
     def write_yaml(self, codes: dict[str, str]) -> None:
         """The mapping of today."""
         self.codes = codes
-        text = YAML.format(codes=json.dumps(codes))
+        versions = "" if self.tells_versions else "# "
+        text = YAML.format(codes=json.dumps(codes), versions=versions)
         (self.sources / "so-thu.yaml").write_text(text, encoding="utf-8")
 
     def change(self) -> None:

@@ -42,6 +42,7 @@ class Order:
         nth: See `kill_at`.
         hold_at: Phase in which it waits for a word, when it reaches it for the first time.
         skip: Gates that a `publish` leaves out.
+        clock: Seconds that the process's clock is ahead.
         by_path: Break the guard: every commit goes to the table as it is then, whatever was read.
         full: Read everything again.
         part_rows: Rows of a part of a large read; twice as many are a large one.
@@ -56,6 +57,7 @@ class Order:
     nth: int = 1
     hold_at: str | None = None
     skip: tuple[str, ...] = ()
+    clock: int = 0
     by_path: bool = False
     full: bool = False
     part_rows: int | None = None

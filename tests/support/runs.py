@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ def work(order: Order) -> Done:
     if order.claim_every is not None:
         landing._CLAIM_EVERY = order.claim_every  # type: ignore[misc]
     context = open_context(warehouse_uri=order.warehouse, sources_dir=Path(order.sources))
+    ahead = timedelta(seconds=order.clock)
+    context = replace(context, clock=lambda: datetime.now(UTC) + ahead)
     return ACTIONS[order.action](context, order)
 
 

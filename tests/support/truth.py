@@ -49,9 +49,9 @@ def assert_everything_has_landed(office: ChangingOffice) -> None:
     landing = office.context.warehouse.landing("so-thu", "ho_so")
     landed = landing.rows(after=0, to=landing.version())
     newest = landed.group_by("_key").last().filter(~pl.col("_tombstone"))
-    values = list(office.rows("ho_so")[0])
+    values = [name for name in office.rows("ho_so")[0] if name in newest.columns]
     assert sorted(newest.select(values).rows()) == sorted(
-        tuple(row.values()) for row in office.rows("ho_so")
+        tuple(row[name] for name in values) for row in office.rows("ho_so")
     )
 
 
