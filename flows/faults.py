@@ -55,12 +55,21 @@ _FAMILIES: tuple[tuple[type[LienThongError], str, str], ...] = (
     (LienThongError, "run", "Correct what it names and run the command again."),
 )
 
+_FILE_GONE = Fault(
+    kind="warehouse",
+    what="a file of a table is gone that this run was still reading: it was suspended or slow for "
+    "longer than maintenance keeps old files",
+    step="Nothing is damaged: run the command again.",
+)
+
 
 def told(error: BaseException) -> Fault:
     """The error as kind, sentence and next step."""
     for family, kind, step in _FAMILIES:
         if isinstance(error, family):
             return Fault(kind=kind, what=str(error), step=step)
+    if isinstance(error, FileNotFoundError) and ".parquet" in str(error):
+        return _FILE_GONE
     return Fault(
         kind="unexpected",
         what=f"{_type_name(error)}{_where(error)}. This is a defect of the program, not of your "

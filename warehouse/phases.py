@@ -11,13 +11,10 @@ PHASES = (
     "quarantined",
     "core_commit",
     "merged",
-    "release_commit",
-    "released",
 )
 """read: a batch has come; landing_commit: about to commit landing; landed: landing committed,
 quarantine not; quarantined: quarantine committed, core not; core_commit: about to commit core;
-merged: core committed; release_commit: about to commit a release; released: release committed, its
-views not written."""
+merged: core committed."""
 
 RELEASE_PHASES = ("release_commit", "released", "views_written")
 """release_commit: about to commit a release; released: committed, the views are those of the one

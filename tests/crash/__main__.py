@@ -9,14 +9,13 @@ import time
 from pathlib import Path
 
 from tests.crash.campaign import Tally, campaign
-from tests.crash.plan import RANDOM, phases_without_a_way
-from warehouse.phases import PHASES
+from tests.crash.plan import GROUPS, RANDOM, phases_without_a_way
 
 
 def main() -> int:
     """Runs a campaign; 0 when every law held and every named phase saw a kill."""
     asked = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    asked.add_argument("--per-phase", type=int, default=20, help="kills in each named phase")
+    asked.add_argument("--per-group", type=int, default=20, help="kills in each group of phases")
     asked.add_argument("--in-all", type=int, default=300, help="kills in all, at least")
     asked.add_argument("--seed", type=int, default=int(time.time()), help="of what is by chance")
     given = asked.parse_args()
@@ -24,13 +23,12 @@ def main() -> int:
         print(f"tests/crash/plan.py knows no way to: {', '.join(absent)}", file=sys.stderr)
         return 1
     started = time.monotonic()
-    at_random = max(given.per_phase, given.in_all - given.per_phase * len(PHASES))
     print(f"seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="lienthong-crash-") as folder:
         tally = campaign(
             Path(folder),
-            per_phase=given.per_phase,
-            at_random=at_random,
+            per_group=given.per_group,
+            in_all=given.in_all,
             seed=given.seed,
             tell=lambda line: print(line, flush=True),
         )
@@ -41,13 +39,13 @@ def main() -> int:
 
 def table(tally: Tally) -> str:
     """Kills per phase, with the runs that were killed there, and what held."""
-    lines = [f"{'killed in':<16}{'kills':>6}  by run"]
-    for place in [*PHASES, RANDOM]:
-        runs = sorted((action, n) for (at, action), n in tally.actions.items() if at == place)
-        by_run = ", ".join(f"{action} {n}" for action, n in runs)
-        lines.append(f"{place:<16}{tally.kills[place]:>6}  {by_run}")
+    lines = [f"{'killed in':<22}{'kills':>6}  by run"]
+    for group, ways in GROUPS.items():
+        lines.append(f"{group:<22}{sum(tally.kills[phase] for phase in ways):>6}")
+        lines += [_line(f"  {phase}", phase, tally) for phase in ways]
+    lines.append(_line(RANDOM, RANDOM, tally))
     lines += [
-        f"{'in all':<16}{sum(tally.kills.values()):>6}",
+        f"{'in all':<22}{sum(tally.kills.values()):>6}",
         f"{tally.offices} offices: 0 rows lost, 0 doubled (by key and value), audit clean",
         f"{tally.releases} releases, each of one moment; {tally.ended} runs let end; "
         f"{tally.changes} changes of the YAML",
@@ -55,6 +53,12 @@ def table(tally: Tally) -> str:
     if tally.missing:
         lines.append(f"NO KILL IN: {', '.join(tally.missing)}")
     return "\n".join(lines)
+
+
+def _line(label: str, place: str, tally: Tally) -> str:
+    runs = sorted((action, n) for (at, action), n in tally.actions.items() if at == place)
+    by_run = ", ".join(f"{action} {n}" for action, n in runs)
+    return f"{label:<22}{tally.kills[place]:>6}  {by_run}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from tests.crash import laws
 from tests.crash.plan import AT_RANDOM, RANDOM, WAYS, schedule
 from tests.support.changing_office import MENDED, PLAIN, ChangingOffice
 from tests.support.nursery import Answer, Nursery
-from warehouse.phases import PHASES
 from warehouse.releases import Releases
 
 LIFE = 40
@@ -51,25 +50,25 @@ class Tally:
     @property
     def missing(self) -> list[str]:
         """Named phases in which nothing was killed."""
-        return [phase for phase in PHASES if not self.kills[phase]]
+        return [phase for phase in WAYS if not self.kills[phase]]
 
 
 def campaign(
     folder: Path,
     *,
-    per_phase: int,
-    at_random: int,
+    per_group: int,
+    in_all: int,
     seed: int,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Tally:
-    """Kills `per_phase` runs in each named phase and `at_random` anywhere.
+    """Kills runs as `tests.crash.plan.schedule` says.
 
     Raises:
         AssertionError: A row is lost or doubled, a release isn't of one moment, core isn't the
             office, or a phase can't be reached.
     """
     chance = random.Random(seed)
-    places = schedule(chance, per_phase=per_phase, at_random=at_random)
+    places = schedule(chance, per_group=per_group, in_all=in_all)
     tally = Tally()
     with closing(Nursery()) as runs:
         for first in range(0, len(places), LIFE):
@@ -95,6 +94,7 @@ class _Life:
         self._chance = office.chance
         self._seen: set[int] = set()
         self._seconds: dict[str, float] = {}
+        self._person: str | None = None
 
     def kill(self, place: str) -> None:
         """Changes the office and runs, until a run was killed at the place."""
@@ -102,6 +102,10 @@ class _Life:
             for _ in range(self._chance.randrange(2, 8)):
                 self._office.change()
             action = self._chance.choice(AT_RANDOM if place == RANDOM else WAYS[place].actions)
+            if action == "maintain" and attempt:
+                self.let_run()  # there was too little to look after
+            if action == "forget":
+                self._receive()
             answer = self._run(action, place, attempt)
             if answer.killed:
                 self._tally.kills[place] += 1
@@ -109,6 +113,13 @@ class _Life:
                 self._look(action)
                 return
         raise AssertionError(f"no run could be killed: {place}")
+
+    def _receive(self) -> None:
+        """Somebody's dossier comes and lands, who then is to be forgotten: it does not count."""
+        self._person = f"0400990{self._chance.randrange(10**5):05}"
+        so = self._office.receive(self._person)
+        assert self._timed("nightly").error is None
+        self._office.forgotten.add(so)
 
     def _run(self, action: str, place: str, attempt: int) -> Answer:
         if place == RANDOM:
@@ -120,7 +131,8 @@ class _Life:
 
     def _timed(self, action: str, *, within: float | None = None, **how: object) -> Answer:
         started = time.monotonic()
-        answer = self._runs.run(self._office.order(action=action, **how), within=within)
+        order = self._office.order(action=action, person=self._person, **how)
+        answer = self._runs.run(order, within=within)
         if answer.killed:
             return answer
         if not self._may_fail(action):
@@ -134,9 +146,13 @@ class _Life:
         return action == "publish" and core is None
 
     def _look(self, action: str) -> None:
-        """What must hold now. A rebuild that died is for its person to run again."""
-        if action == "rebuild":
-            self._timed("rebuild")
+        """What must hold now. What a person began is for that person to run again."""
+        if action in {"rebuild", "forget"}:
+            if self._chance.random() < 0.5:
+                self._timed("nightly")
+            self._timed(action)
+        if action in {"maintain", "forget"}:
+            self._seen.clear()  # files went: every release is looked at once more
         laws.hold_after_a_kill(self._office, seen=self._seen)
 
     def go_on(self) -> None:

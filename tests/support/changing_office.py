@@ -28,12 +28,14 @@ streams:
         columns:
           dossier_code: so
           procedure_name: ten
+          applicant_id: nguoi
           status: {{from: trang_thai, codes: {codes}, on_bad: reject}}
           received_at: {{from: ngay, format: "%Y-%m-%d"}}
       - entity: payment
         explode: le_phi
         key: [so, le_phi.ma]
-        columns: {{dossier_code: so, payment_code: le_phi.ma, amount: le_phi.tien}}
+        columns:
+          {{dossier_key: so, dossier_code: so, payment_code: le_phi.ma, amount: le_phi.tien}}
   su_kien:
     table: su_kien
     key: id
@@ -42,6 +44,7 @@ streams:
     into:
       - entity: dossier_event
         columns:
+          dossier_key: so
           dossier_code: so
           event_name: ten
           occurred_at: {{from: luc, format: "%Y-%m-%d"}}
@@ -55,7 +58,8 @@ MENDED = {"open": "in_progress", "strange": "stopped"}
 class ChangingOffice:
     """A SQLite file, its YAML, a warehouse; and how often the office has changed.
 
-    The warehouse lies in the office's folder if it isn't put elsewhere.
+    The warehouse lies in the office's folder if it isn't put elsewhere. `forgotten` are dossiers of
+    people who were forgotten: the office has them, the warehouse must not.
     """
 
     root: Path
@@ -64,6 +68,7 @@ class ChangingOffice:
     counter: int = 0
     keys: int = 50  # as many as a change may be about: of many, nearly every one is new
     tells_versions: bool = True  # else copies are ordered by the start of their read
+    forgotten: set[str] = field(default_factory=set)
     codes: dict[str, str] = field(default_factory=lambda: dict(PLAIN))
 
     def __post_init__(self) -> None:
@@ -76,7 +81,7 @@ class ChangingOffice:
         with closing(sqlite3.connect(self.database)) as connection, connection:
             connection.execute(
                 "CREATE TABLE ho_so (so TEXT PRIMARY KEY, ten TEXT, trang_thai TEXT, ngay TEXT, "
-                "le_phi TEXT, phien_ban INTEGER)"
+                "le_phi TEXT, phien_ban INTEGER, nguoi TEXT)"
             )
             connection.execute(
                 "CREATE TABLE su_kien (id TEXT PRIMARY KEY, so TEXT, ten TEXT, luc TEXT, "
@@ -123,7 +128,7 @@ class ChangingOffice:
                 connection.execute("DELETE FROM ho_so WHERE so = ?", (so,))
             else:
                 connection.execute(
-                    "INSERT OR REPLACE INTO ho_so VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO ho_so VALUES (?, ?, ?, ?, ?, ?, NULL)",
                     (
                         so, f"thủ tục {number}", chance.choice(["open", "closed", "strange"]),
                         f"2024-{chance.randrange(1, 13):02}-01", json.dumps(fees), number,
@@ -137,11 +142,28 @@ class ChangingOffice:
                     (ident, so, f"bước {number}", f"2024-{chance.randrange(1, 13):02}-02", number),
                 )
 
+    def receive(self, number: str) -> str:
+        """Adds a dossier of a person, with a fee and an event; it never changes. Its code."""
+        self.counter += 1
+        so = f"QN-{number[-6:]}"
+        fee = json.dumps([{"ma": "1", "tien": "12000"}])
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute(
+                "INSERT INTO ho_so VALUES (?, 'trích lục', 'open', '2024-05-01', ?, ?, ?)",
+                (so, fee, self.counter, number),
+            )
+            connection.execute(
+                "INSERT INTO su_kien VALUES (?, ?, 'tiếp nhận', '2024-05-01', ?)",
+                (f"SK-{so}", so, self.counter),
+            )
+        return so
+
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """What the office has."""
+        """What the office has, without those who were forgotten."""
         with closing(sqlite3.connect(self.database)) as connection:
             connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
+            found = [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
+        return [row for row in found if row["so"] not in self.forgotten]
 
     def dossiers(self) -> dict[str, tuple[str, str]]:
         """Code to (procedure, status) of every dossier that today's mapping accepts."""

@@ -42,6 +42,7 @@ class Order:
         nth: See `kill_at`.
         hold_at: Phase in which it waits for a word, when it reaches it for the first time.
         skip: Gates that a `publish` leaves out.
+        person: Identity number of whom a `forget` is about.
         clock: Seconds that the process's clock is ahead.
         by_path: Break the guard: every commit goes to the table as it is then, whatever was read.
         full: Read everything again.
@@ -57,6 +58,7 @@ class Order:
     nth: int = 1
     hold_at: str | None = None
     skip: tuple[str, ...] = ()
+    person: str | None = None
     clock: int = 0
     by_path: bool = False
     full: bool = False
@@ -255,6 +257,7 @@ def main() -> None:
     import flows.steps
     import warehouse.duck
     from connectors.sql import connector
+    from flows.faults import told
     from schemas.errors import LienThongError
     from tests.support import runs
     from warehouse import phases
@@ -270,8 +273,8 @@ def main() -> None:
         try:
             with _guards(by_path=order.by_path):
                 receipts, error = runs.work(order)
-        except LienThongError as failure:
-            receipts, error = [], str(failure)
+        except (LienThongError, FileNotFoundError) as failure:
+            receipts, error = [], told(failure).what
         served.say(receipts, error)
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from flows import parts
 from flows.context import Context, feeds_into, new_sync_id
+from flows.forgetting import forget, person_of
 from flows.integrating import counted
+from flows.maintaining import MaintainOptions, maintain
 from flows.quarantined import Selection
 from flows.receipts import SyncOptions
 from flows.releasing import publish_release
@@ -66,6 +68,20 @@ def _replay(context: Context, order: Order) -> Done:
     return [asdict(line) for line in replay(context, Selection())], None
 
 
+def _maintain(context: Context, order: Order) -> Done:
+    """Upkeep that keeps nothing longer than it must."""
+    del order
+    report = maintain(context, MaintainOptions(retention=0, landing_older_than=0))
+    problems = [one.problem for one in report.tables if one.problem]
+    return [], problems[0] if problems else None
+
+
+def _forget(context: Context, order: Order) -> Done:
+    person = person_of(context, number=order.person)
+    forget(context, person, reason="a run of the tests")
+    return [], None
+
+
 def _integrate(context: Context, order: Order) -> Done:
     """What has landed, into its entities, without reading anything."""
     del order
@@ -88,4 +104,6 @@ ACTIONS: dict[str, Callable[[Context, Order], Done]] = {
     "rebuild": _rebuild,
     "integrate": _integrate,
     "replay": _replay,
+    "maintain": _maintain,
+    "forget": _forget,
 }
