@@ -42,6 +42,9 @@ from warehouse.upkeep import table_paths
 
 _LEAST: Final = 5  # letters and digits of an identity number
 _PLACE: Final = ("_landing_version", "_row")
+_REPEATABLE: Final = ("restricted/reconcile",)
+"""Tables of keys that a command makes anew: they are emptied."""
+
 _WHY: Final = "without a person whose rows were erased"
 
 
@@ -171,6 +174,8 @@ class _Forgetting:
         for path, rows in self._core():
             removed[path] = removed.get(path, 0) + rows
         summarise(self._context, sorted(self._context.catalog.sources))
+        for path in _REPEATABLE:
+            retried(lambda path=path: self._empty(path))  # type: ignore[misc]
         pasts = [
             Past(f"{self._uri}/{path}", is_landing=path.startswith("restricted/landing/"))
             for path in self._with_rows()
@@ -272,11 +277,13 @@ class _Forgetting:
     def _with_rows(self) -> list[str]:
         """The tables that hold rows of people, or did."""
         known = table_paths(self._uri, catalog_streams(self._context))
-        places = (
-            "restricted/landing/", "restricted/quarantine", "restricted/reconcile",
-            "analysts/core/",
-        )  # fmt: skip
+        places = ("restricted/landing/", "restricted/quarantine", "analysts/core/", *_REPEATABLE)
         return [path for path in known if path.startswith(places)]
+
+    def _empty(self, path: str) -> None:
+        table = Table.open(f"{self._uri}/{path}")
+        if table is not None:
+            table.replace(table.schema.empty_table(), where=None)
 
     def _not_mapped(self) -> tuple[str, ...]:
         mapped = {f"restricted/landing/{s.name}/{t.name}" for s, t in self._streams}

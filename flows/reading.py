@@ -180,7 +180,7 @@ class _Reading:
             return None
 
         def screened(chunk: pa.Table, stamped: pa.Table) -> pa.Table:
-            allowed = allowed_rows(screen, chunk, stamped)
+            allowed = allowed_rows(self._context, screen, chunk, stamped)
             self._left_out += chunk.num_rows - allowed.num_rows
             return allowed
 

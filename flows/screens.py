@@ -30,17 +30,23 @@ def screen_of(
     )
 
 
-def allowed_rows(screen: Screen, chunk: pa.Table, stamped: pa.Table) -> pa.Table:
+def allowed_rows(context: Context, screen: Screen, chunk: pa.Table, stamped: pa.Table) -> pa.Table:
     """The delivered rows that may land; the same object where all of them may, as they are.
 
+    What is left out is marked: what else there is of a new dossier is told by its key alone.
+
     Args:
+        context: Catalog and warehouse.
         screen: Of the stream.
         chunk: As delivered.
         stamped: The same rows in the form of landing.
     """
-    judged = screen.judge(pl.DataFrame(stamped))
+    rows = pl.DataFrame(stamped).with_columns(pl.lit(0, pl.Int64).alias("_landing_version"))
+    judged = screen.judge(rows)
     if judged.is_idle:
         return chunk
+    if keys := screen.keys_of(rows.filter(judged.gone)):
+        forgotten_of(context).add([], {screen.marks.source: keys}, now=context.clock())
     for name, values in judged.values.items():
         position = chunk.schema.get_field_index(name)
         if position >= 0:

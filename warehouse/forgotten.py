@@ -38,6 +38,7 @@ RECEIPTS: Final = pa.schema(
     ]
 )
 _DIGITS: Final = 32
+_LATER: Final = ""  # in the place of a run: the row came after its person was forgotten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +117,8 @@ class Forgotten:
         pseudonyms: Iterable[str],
         rows: Mapping[str, Iterable[str]],
         *,
-        forget_id: str,
         now: datetime,
+        forget_id: str = _LATER,
     ) -> int:
         """Marks persons, and rows (`entity/key`) by source, in one commit; what is marked stays.
 
@@ -154,7 +155,7 @@ class Forgotten:
 
     def end(self, *, forget_id: str, reason: str, counts: str, now: datetime) -> None:
         """Writes the receipt, also for runs before that were cut short."""
-        begun = set(self._rows()["forget_id"]) | {forget_id}
+        begun = (set(self._rows()["forget_id"]) | {forget_id}) - {_LATER}
 
         def once() -> None:
             table = Table.open_or_create(self.receipts_uri, RECEIPTS)

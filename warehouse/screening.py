@@ -100,6 +100,15 @@ class Screen:
             values = _placed(numbered, kept)
         return Judgement(gone=numbered[_AT].is_in(list(gone)), values=values)
 
+    def keys_of(self, rows: pl.DataFrame) -> set[str]:
+        """`entity/key` of the core rows that landing rows would become."""
+        readable = rows.filter(pl.col("_unreadable").is_null())
+        return {
+            f"{feed.entity.name}/{key}"
+            for feed in self.feeds
+            for key in feed.derive(readable)["_key"].drop_nulls().unique()
+        }
+
     def subject_keys(self, rows: pl.DataFrame) -> Iterator[tuple[Feed, pl.DataFrame]]:
         """Per feed the keys derived, their order, and whether the row is about somebody marked."""
         readable = rows.filter(pl.col("_unreadable").is_null())

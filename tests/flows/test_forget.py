@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
@@ -197,6 +198,10 @@ def test_the_person_is_in_no_byte_and_everybody_else_is_as_before(desk: Desk, by
     key = pseudonym(desk, GONE)
     before = {n: core(desk, n) for n in ("dossier", "payment", "dossier_event")}
     assert holding(desk, GONE, key).keys() == {GONE, key}
+    found = Table.create(
+        f"{desk.nights.warehouse}/restricted/reconcile", pa.schema([("_key", pa.string())])
+    )
+    found.append(pa.table({"_key": ["HS-00"]}))
     words = ["forget", "--reason", "theo đơn", "--json"]
     if by == "number":
         done = desk.command(*words, given=f"{GONE}\n")
@@ -245,6 +250,9 @@ def test_nobody_comes_back_the_next_night_nor_by_a_rebuild(desk: Desk) -> None:
     assert {r["_key"] for r in core(desk, "dossier")} == {r["_key"] for r in before["dossier"]} | {
         "HS-41"
     }
+    desk.write("su-kien", [event(1, "HS-01"), event(2, "HS-04", GONE), event(8, "HS-40")])
+    nightly(desk.context)
+    assert holding(desk, GONE, *THEIRS, "HS-40", "SK-08") == {}
     rebuild(desk.context, "so-thu")
     assert audit(desk.context, []).findings == ()
     assert holding(desk, GONE, person.pseudonym) == {}
