@@ -26,8 +26,7 @@ PYTEST_ARGS ?= -n auto --dist loadgroup
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test crash differential readers publishes lint format docs real-data bench growth profile \
-	constraints clean
+.PHONY: help demo test crash differential readers publishes lint format docs real-data bench growth profile constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
