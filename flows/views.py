@@ -57,6 +57,7 @@ def _write(path: Path, uri: str, release: Release) -> None:
         file = ViewFile(partial)
         try:
             _describe(file, uri, release)
+            file.commit()
         finally:
             file.close()
         partial.replace(path)

@@ -176,6 +176,7 @@ class ViewFile:
             str(path),
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
         )
+        self._connection.begin()  # hundreds of comments, each forced to disk, else
 
     def view(self, name: str, files: Sequence[str], schema: pa.Schema, *, where: str = "") -> None:
         """As `AnalystDoor.view`.
@@ -212,8 +213,12 @@ class ViewFile:
         place = f"{quoted(name)}.{quoted(column)}"
         self._connection.execute(f"COMMENT ON COLUMN {place} IS {_literal(text)}")
 
+    def commit(self) -> None:
+        """Writes everything out, in one go."""
+        self._connection.commit()
+
     def close(self) -> None:
-        """Writes the file out."""
+        """Lets go of the file; what wasn't committed isn't in it."""
         self._connection.close()
 
 

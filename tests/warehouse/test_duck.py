@@ -99,6 +99,7 @@ def test_views_of_files_whose_columns_differ_show_every_column(tmp_path: Path) -
         path = tmp_path / f"{name}.duckdb"
         file = ViewFile(path)
         file.view("rows", list(map(str, files)), schema)
+        file.commit()
         file.close()
         with duckdb.connect(str(path), read_only=True) as connection:
             sql = "SELECT sql FROM duckdb_views() WHERE view_name = 'rows'"
