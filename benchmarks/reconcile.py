@@ -170,7 +170,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     """The lines of this benchmark."""
     from tests.support.postgres import execute, fresh_database, postgres_server
 
-    count, each, runs = bench.rows(ROWS), bench.rows(EACH), bench.runs(RUNS)
+    count, each, runs = max(bench.rows(ROWS), 4_000), bench.rows(EACH), bench.runs(RUNS)
     with (
         bench.scratch() as folder,
         tempfile.TemporaryDirectory(prefix="lienthong-bench-") as data,

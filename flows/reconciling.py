@@ -17,7 +17,7 @@ from flows.context import Context, feed_of
 from flows.faults import told
 from flows.history import finish
 from flows.integrating import integrate_streams
-from flows.quarantined import MASK, Mask
+from flows.quarantined import MASK
 from flows.receipts import Receipt
 from flows.reconciliation import ReconcileOptions, Reconciliation
 from schemas.mapping import personal_columns
@@ -222,14 +222,11 @@ def _counts(found: pl.DataFrame) -> dict[str, Any]:
 def _keys(stream: Stream, found: pl.DataFrame, most: int) -> dict[str, tuple[str | None, ...]]:
     """The first keys of each kind, for the engineer."""
     is_personal = bool(set(stream.spec.key) & personal_columns(stream.mapping))
-    mask = Mask.of(stream)
     told_of: dict[str, tuple[str | None, ...]] = {}
     for kind in KINDS:
         keys = found.filter(pl.col("kind") == kind)["_key"].head(most).to_list()
         if keys:
-            told_of[kind] = tuple(
-                MASK if is_personal and key else mask.key(key, {}) for key in keys
-            )
+            told_of[kind] = tuple(MASK if is_personal and key else key for key in keys)
     return told_of
 
 
