@@ -42,8 +42,6 @@ from warehouse.upkeep import table_paths
 
 _LEAST: Final = 5  # letters and digits of an identity number
 _PLACE: Final = ("_landing_version", "_row")
-_REPEATABLE: Final = ("restricted/reconcile",)
-"""Tables of keys that a command makes anew: they are emptied."""
 
 _WHY: Final = "without a person whose rows were erased"
 
@@ -174,8 +172,6 @@ class _Forgetting:
         for path, rows in self._core():
             removed[path] = removed.get(path, 0) + rows
         summarise(self._context, sorted(self._context.catalog.sources))
-        for path in _REPEATABLE:
-            retried(lambda path=path: self._empty(path))  # type: ignore[misc]
         pasts = [
             Past(f"{self._uri}/{path}", is_landing=path.startswith("restricted/landing/"))
             for path in self._with_rows()
@@ -277,13 +273,9 @@ class _Forgetting:
     def _with_rows(self) -> list[str]:
         """The tables that hold rows of people, or did."""
         known = table_paths(self._uri, catalog_streams(self._context))
-        places = ("restricted/landing/", "restricted/quarantine", "analysts/core/", *_REPEATABLE)
+        places = ("restricted/landing/", "restricted/quarantine", "analysts/core/",
+                  "restricted/reconcile")  # fmt: skip
         return [path for path in known if path.startswith(places)]
-
-    def _empty(self, path: str) -> None:
-        table = Table.open(f"{self._uri}/{path}")
-        if table is not None:
-            table.replace(table.schema.empty_table(), where=None)
 
     def _not_mapped(self) -> tuple[str, ...]:
         mapped = {f"restricted/landing/{s.name}/{t.name}" for s, t in self._streams}

@@ -287,7 +287,7 @@ class StreamState:
             return covered
         if isinstance(high, str) or not is_comparable(high, covered):
             return high
-        return max(high, covered)  # type: ignore[type-var]
+        return max(high, covered)
 
     def after_read(
         self,

@@ -25,7 +25,8 @@ DAYS = 3 * 24 * 3_600
 ASLEEP = [
     ("read", "landing_commit", "landed", "quarantined"),
     ("core_commit", "merged", "release_commit", "released"),
-    ("trim_commit", "compact_commit", "checkpoint", "expire_commit", "vacuum"),
+    ("trim_commit", "compact_commit"),
+    ("checkpoint", "expire_commit", "vacuum"),
 ]
 
 
