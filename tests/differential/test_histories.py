@@ -42,7 +42,7 @@ BOTH = [
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + 10 * HISTORIES)
+@pytest.mark.timeout(240 + 20 * HISTORIES)
 def test_ours_is_the_office_every_night_and_dlt_s_but_for_what_is_explained(
     postgres_server: Server,
 ) -> None:
