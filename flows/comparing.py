@@ -218,7 +218,7 @@ class _Comparing:
 
     def _allowed(self, chunk: pa.Table, stamped: pa.Table) -> pa.Table:
         """Rows without those of people who are forgotten: they are no difference."""
-        return allowed_rows(self._screen, chunk, stamped)
+        return allowed_rows(self._context, self._screen, chunk, stamped)
 
     def _again(
         self, comparison: Comparison, stamp: ReadStamp, found: Differences
