@@ -71,7 +71,7 @@ class Reconciled:
             table = Table.open(self.keys_uri)
             rows = 0 if table is None else table.rows
             if table is not None and rows:
-                table.replace(KEYS.empty_table(), where=None)
+                table.replace(table.schema.empty_table(), where=None)
             return rows
 
         return retried(empty)
