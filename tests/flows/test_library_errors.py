@@ -152,7 +152,7 @@ def test_a_rule_that_pandera_cannot_compute_is_told_without_what_pandera_says(
 
         return pa.DataFrameSchema({"status": pa.Column(pl.String, pa.Check(fails, error="x"))})
 
-    monkeypatch.setattr(validation, "pandera_model", broken)
+    monkeypatch.setattr(validation, "_judging_model", broken)
     with pytest.raises(ContractError, match="rows could not be judged") as told:
         validation.validate(rows_of_a_person(), ENTITIES["dossier"])
     assert told.value.__cause__ is None
