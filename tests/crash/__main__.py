@@ -46,7 +46,8 @@ def table(tally: Tally) -> str:
     lines.append(_line(RANDOM, RANDOM, tally))
     lines += [
         f"{'in all':<22}{sum(tally.kills.values()):>6}",
-        f"{tally.offices} offices: 0 rows lost, 0 doubled (by key and value), audit clean",
+        f"{tally.offices} offices: 0 rows lost, 0 doubled (by key and value); "
+        "audit and reconcile clean",
         f"{tally.releases} releases, each of one moment; {tally.ended} runs let end; "
         f"{tally.changes} changes of the YAML",
     ]

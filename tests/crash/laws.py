@@ -8,7 +8,9 @@ import duckdb
 import polars as pl
 
 from flows.query import query
-from flows.steps import audit, rebuild
+from flows.reconciliation import ReconcileOptions
+from flows.reconciling import reconcile
+from flows.steps import audit, new_sync_id, rebuild
 from schemas.entities import ENTITIES
 from tests.support.changing_office import ChangingOffice
 from tests.support.truth import (
@@ -47,7 +49,7 @@ def hold_after_a_run(office: ChangingOffice, *, seen: set[int]) -> None:
 
 
 def hold_in_the_end(office: ChangingOffice) -> None:
-    """Core and the release are the office, by key and value; audit finds nothing.
+    """Core is the office, by key and value; audit and reconcile find nothing.
 
     Rows integrated under another YAML wait for a rebuild, like after any mended mapping.
     """
@@ -56,6 +58,8 @@ def hold_in_the_end(office: ChangingOffice) -> None:
     assert_core_is_the_truth(office)
     assert_every_rejected_copy_is_quarantined_once(office)
     assert audit(office.context, []).findings == ()
+    compared = reconcile(office.context, [], ReconcileOptions(), sync_id=new_sync_id())
+    assert [(one.status, one.differences, one.behind) for one in compared] == [("done", 0, ())] * 2
 
 
 def assert_of_one_moment(office: ChangingOffice, release: Release) -> None:
