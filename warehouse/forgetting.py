@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
+from schemas.entities import ENTITIES
 from schemas.fields import Entity, core_schema
 from schemas.personal import compact
 from warehouse.ahead import ahead
@@ -25,7 +26,14 @@ from warehouse.landing_stamp import hashed
 from warehouse.phases import reached
 from warehouse.quarantine import SCHEMA, Quarantine
 from warehouse.rebuild import project
-from warehouse.screening import Screen, dossier_column, mentions, subjects
+from warehouse.screening import (
+    Screen,
+    dossier_columns,
+    marked_as,
+    mentions,
+    of_dossiers,
+    subjects,
+)
 
 CHUNK_ROWS = 250_000
 _PLACE = ("_landing_version", "_row")
@@ -54,7 +62,7 @@ def keys_of_subjects(screen: Screen, landing: Landing) -> set[str]:
     theirs: set[str] = set()
     for entity, frames in found.items():
         newest = pl.concat(frames).sort("_version", *_PLACE).group_by("_key").last()
-        theirs |= {f"{entity}/{key}" for key in newest.filter("is_theirs")["_key"]}
+        theirs |= marked_as(ENTITIES[entity], newest.filter("is_theirs"))
     return theirs
 
 
@@ -240,8 +248,7 @@ def looked_at(entity: Entity, *, with_text: bool) -> list[str]:
     """The columns of core that say whether a row concerns somebody."""
     texts = [f.name for f in entity.fields if f.type == "text"] if with_text else []
     own = [*subjects(entity), *mentions(entity), *texts]
-    dossier = dossier_column(entity)
-    listed = ["_key", "_stream", "_landing_key", "_month", *own, *([dossier] if dossier else [])]
+    listed = ["_key", "_stream", "_landing_key", "_month", *own, *dossier_columns(entity)]
     return list(dict.fromkeys(listed))
 
 
@@ -255,8 +262,7 @@ def concerns(frame: pl.DataFrame, entity: Entity, marks: Marks, needle: str | No
         needle: See `Screen`.
     """
     found = marks.are_rows(entity.name, frame["_key"])
-    if (dossier := dossier_column(entity)) is not None:
-        found |= marks.are_rows("dossier", frame[dossier])
+    found |= of_dossiers(frame, entity, marks)
     for name in [*subjects(entity), *mentions(entity)]:
         found |= marks.are_persons(frame[name])
     if needle is not None:

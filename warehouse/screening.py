@@ -22,6 +22,9 @@ from schemas.rows import LANDING
 from warehouse.feeds import Feed
 from warehouse.forgotten import Marks
 
+CODE: Final = "dossier_code"
+"""Stands for the entity in the mark of a forgotten dossier's code."""
+
 _AT: Final = "_at"
 _TOKEN: Final = re.compile(r"\w+")
 
@@ -54,9 +57,25 @@ def mentions(entity: Entity) -> list[str]:
     return [field.name for field in entity.fields if field.personal and not field.min_length]
 
 
-def dossier_column(entity: Entity) -> str | None:
-    """Where a row says which dossier it belongs to."""
-    return "dossier_key" if "dossier_key" in entity.columns else None
+def dossier_columns(entity: Entity) -> list[str]:
+    """Where a row says which dossier it belongs to; none for a dossier itself."""
+    named = ("dossier_key", "dossier_code")
+    return [] if entity.name == "dossier" else [name for name in named if name in entity.columns]
+
+
+def of_dossiers(frame: pl.DataFrame, entity: Entity, marks: Marks) -> pl.Series:
+    """For each row whether its dossier is forgotten; the code tells where no key is mapped."""
+    columns = dossier_columns(entity)
+    found = pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True)
+    keys = frame["dossier_key"] if "dossier_key" in columns else None
+    if keys is not None:
+        found |= marks.are_rows("dossier", keys)
+    if "dossier_code" in columns:
+        codes = frame["dossier_code"]
+        if keys is not None:
+            codes = codes.zip_with(keys.is_null(), codes.clear(len(codes)))
+        found |= marks.are_rows(CODE, codes)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,21 +120,21 @@ class Screen:
         return Judgement(gone=numbered[_AT].is_in(list(gone)), values=values)
 
     def keys_of(self, rows: pl.DataFrame) -> set[str]:
-        """`entity/key` of the core rows that landing rows would become."""
+        """`entity/key` of the core rows that landing rows would become, and codes of dossiers."""
         readable = rows.filter(pl.col("_unreadable").is_null())
-        return {
-            f"{feed.entity.name}/{key}"
-            for feed in self.feeds
-            for key in feed.derive(readable)["_key"].drop_nulls().unique()
-        }
+        found: set[str] = set()
+        for feed in self.feeds:
+            found |= marked_as(feed.entity, feed.derive(readable))
+        return found
 
     def subject_keys(self, rows: pl.DataFrame) -> Iterator[tuple[Feed, pl.DataFrame]]:
         """Per feed the keys derived, their order, and whether the row is about somebody marked."""
         readable = rows.filter(pl.col("_unreadable").is_null())
         for feed in self.feeds:
             derived = feed.derive(readable)
+            code = [CODE] if feed.entity.name == "dossier" else []
             yield feed, derived.select(
-                "_key", "_version", "_landing_version", "_row",
+                "_key", *code, "_version", "_landing_version", "_row",
                 self._of_persons(derived, subjects(feed.entity)).alias("is_theirs"),
             )  # fmt: skip
 
@@ -131,8 +150,7 @@ class Screen:
             about = self._of_persons(derived, subjects(feed.entity))
             acting = self._of_persons(derived, mentions(feed.entity))
             theirs = self.marks.are_rows(feed.entity.name, derived["_key"])
-            if (column := dossier_column(feed.entity)) is not None:
-                theirs |= self.marks.are_rows("dossier", derived[column])
+            theirs |= of_dossiers(derived, feed.entity, self.marks)
             if feed.explodes:
                 about, acting = theirs, acting | about
             gone |= set(derived.filter(about | theirs)["_row"])
@@ -194,6 +212,14 @@ class Screen:
             new = [_without(value, persons) for value in values]
             changed.append(pl.Series(name, new, pl.String).cast(kind))
         return rows.with_columns(changed)
+
+
+def marked_as(entity: Entity, rows: pl.DataFrame) -> set[str]:
+    """What is marked of core rows that are forgotten: `entity/key`, and the codes of dossiers."""
+    found = {f"{entity.name}/{key}" for key in rows["_key"].drop_nulls().unique()}
+    if entity.name == "dossier":
+        found |= {f"{CODE}/{code}" for code in rows[CODE].drop_nulls().unique()}
+    return found
 
 
 def _can_name(kind: pl.DataType) -> bool:

@@ -193,6 +193,23 @@ def untouched(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def test_events_that_name_their_dossier_by_its_code_alone_go_with_it(tmp_path: Path) -> None:
+    desk = Desk(Nights(tmp_path))
+    desk.nights.write("so-thu", YAML.replace("          dossier_key: {key: [so]}\n", ""))
+    desk.write("ho-so", dossiers())
+    desk.write("su-kien", [event(0, "HS-00"), event(1, "HS-01"), event(2, "HS-06")])
+    nightly(desk.context)
+    forget(desk.context, person_of(desk.context, number=GONE), reason="theo đơn")
+    question = "SELECT dossier_code FROM dossier_event ORDER BY 1"
+    left = query(desk.nights.warehouse, question).to_pylist()
+    assert [row["dossier_code"] for row in left] == ["HS-01"]
+    desk.write("su-kien", [event(0, "HS-00"), event(1, "HS-01"), event(3, "HS-06")])
+    nightly(desk.context)  # nobody comes back
+    assert query(desk.nights.warehouse, question).to_pylist() == left
+    assert audit(desk.context, []).findings == ()
+
+
+
 @pytest.mark.parametrize("by", ["number", "key"])
 def test_the_person_is_in_no_byte_and_everybody_else_is_as_before(desk: Desk, by: str) -> None:
     key = pseudonym(desk, GONE)
