@@ -8,7 +8,7 @@ connected, and not kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,6 +162,27 @@ class Catalog:
                 raise ConfigError(message)
             raise ConfigError(unknown("source", name, valid=names))
         return self.sources[name]
+
+    def places(self, names: Sequence[str], *, only: str | None) -> list[tuple[str, str]]:
+        """The (source, stream) pairs that a command is about, each once.
+
+        Args:
+            names: Sources; none means every one that isn't retired.
+            only: Only the stream of this name.
+
+        Raises:
+            ConfigError: A named source or stream doesn't exist, is retired, or its YAML is wrong or
+                has a reference that can't be filled in.
+        """
+        chosen = [self.source(name) for name in dict.fromkeys(names)]
+        for source in chosen:
+            source.demand_active()
+            source.demand_references()
+        if not names:
+            chosen = [source for source in self.sources.values() if not source.retired]
+        if only is not None:
+            return [(source.name, source.stream(only).name) for source in chosen]
+        return [(source.name, stream) for source in chosen for stream in source.streams]
 
 
 def load_catalog(folder: Path, *, env: Mapping[str, str] = os.environ) -> Catalog:

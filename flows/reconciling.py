@@ -53,7 +53,7 @@ def reconcile(
     Raises:
         ConfigError: A named source or stream doesn't exist, or its YAML is wrong.
     """
-    places = _places(context, source_names, options)
+    places = context.catalog.places(source_names, only=options.stream)
 
     def one(place: tuple[str, str]) -> Reconciliation:
         started = time.monotonic()
@@ -106,21 +106,6 @@ def failed_reconciliation(
         source=source, stream=stream, sync_id=sync_id, status="failed", error=fault.what,
         note=fault.step, seconds=seconds,
     )  # fmt: skip
-
-
-def _places(
-    context: Context, names: Sequence[str], options: ReconcileOptions
-) -> list[tuple[str, str]]:
-    catalog = context.catalog
-    chosen = [catalog.source(name) for name in dict.fromkeys(names)]
-    for source in chosen:
-        source.demand_active()
-        source.demand_references()
-    if not names:
-        chosen = [source for source in catalog.sources.values() if not source.retired]
-    if options.stream is not None:
-        return [(source.name, source.stream(options.stream).name) for source in chosen]
-    return [(source.name, stream) for source in chosen for stream in source.streams]
 
 
 def _reconciled(

@@ -89,7 +89,7 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
     """
     sync_id = new_sync_id()
     receipts = broken_yaml(context.catalog, sync_id) if not source_names else []
-    wanted = _streams(context, source_names, options)
+    wanted = context.catalog.places(source_names, only=options.stream)
 
     def read(place: tuple[str, str]) -> LandResult | Receipt:
         return _attempt(
@@ -171,20 +171,6 @@ def broken_yaml(catalog: Catalog, sync_id: str) -> list[Receipt]:
     """A failed receipt for each source whose YAML is wrong."""
     broken = catalog.broken.items()
     return [failed_receipt(name, "", sync_id, error, 0.0) for name, error in broken]
-
-
-def _streams(context: Context, names: Sequence[str], options: SyncOptions) -> list[tuple[str, str]]:
-    """The (source, stream) pairs to read, each once."""
-    catalog = context.catalog
-    chosen = [catalog.source(name) for name in dict.fromkeys(names)]
-    for source in chosen:
-        source.demand_active()
-        source.demand_references()
-    if not names:
-        chosen = [source for source in catalog.sources.values() if not source.retired]
-    if options.stream is not None:
-        return [(source.name, source.stream(options.stream).name) for source in chosen]
-    return [(source.name, stream) for source in chosen for stream in source.streams]
 
 
 def _by_entity(context: Context, lands: Iterable[LandResult]) -> dict[str, list[LandResult]]:
