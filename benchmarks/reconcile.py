@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -176,9 +177,9 @@ def rows(bench: Bench) -> Iterator[Row]:
         tempfile.TemporaryDirectory(prefix="lienthong-bench-") as data,
         postgres_server(Path(data)) as server,
         fresh_database(server) as url,
+        _environment(KET_NOI=url, LIENTHONG_PERSON_KEY="ab" * 32),
     ):
         root = str(folder)
-        os.environ |= {"KET_NOI": url, "LIENTHONG_PERSON_KEY": "ab" * 32}
         set_up(url, root, count)
         reads = [run("benchmarks.reconcile:full_read", url=url, folder=root) for _ in range(runs)]
         clean = [_measured("ours", url, root, {}) for _ in range(runs)]
@@ -193,6 +194,18 @@ def rows(bench: Bench) -> Iterator[Row]:
         yield beside(title, ours=found, peer=_READ, theirs=reads, bound=3.0)
         syncs = [_full_sync(url, root, each) for _ in range(runs)]
         yield beside(title, ours=found, peer="sync --full of the same", theirs=syncs, bound=1.0)
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Variables for the processes that measure; afterwards the environment is what it was."""
+    before = dict(os.environ)
+    os.environ |= values
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
 def _measured(task: str, url: str, folder: str, expected: dict[str, list[str]]) -> Measure:

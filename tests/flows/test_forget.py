@@ -159,14 +159,16 @@ def holding(desk: Desk, *words: str) -> dict[str, list[str]]:
     return {
         word: hits
         for word in words
-        if (hits := [n for n, text in files.items() if _holds(n, text, forms[word])])
+        if (hits := [shown for n, text in files.items() if (shown := _hit(n, text, forms[word]))])
     }
 
 
-def _holds(name: str, text: str, forms: list[str]) -> bool:
+def _hit(name: str, text: str, forms: list[str]) -> str | None:
+    """The file, and what stands around the word in it; None where it isn't there."""
     if name.endswith("(bytes)"):
         forms = [form for form in forms if len(form) >= 12]
-    return any(form in text for form in forms)
+    at = next((text.index(form) for form in forms if form in text), None)
+    return None if at is None else f"{name}: {text[max(at - 80, 0) : at + 80]!r}"
 
 
 def core(desk: Desk, entity: str, *, of: str = "core", marks: bool = True) -> list[dict[str, Any]]:

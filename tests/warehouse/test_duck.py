@@ -35,6 +35,7 @@ def test_an_analyst_sees_the_entities_and_nothing_of_ours(tmp_path: Path) -> Non
         *ENTITIES,
         "quarantine_summary",
         "freshness",
+        "reconcile",
         "release",
     }
 
