@@ -212,7 +212,7 @@ class _Comparing:
             months=self._months,
             lands_all=True,
             expected=landed.version,
-            screen=self._allowed if self._screen.marks else None,
+            screen=lambda: self._allowed if self._screen.marks else None,
             ended=lambda: ReadEnd(is_complete=True, advance=lambda state: state, gone=gone),
         )
 

@@ -12,6 +12,7 @@ from flows.reading import LandResult
 from flows.receipts import Receipt
 from schemas.entities import entity as entity_of
 from warehouse.core import Counts
+from warehouse.feeds import Feed
 
 
 def integrate_streams(
@@ -42,18 +43,40 @@ def integrate_streams(
     integration = context.warehouse.integration(
         entity_of(entity_name), sync_id=sync_id, now=context.clock()
     )
+    counts = _as_before(context, entity_name, lands, feeds)
     with context.writers[entity_name]:
-        counts = integration.integrate(feeds)
+        if due := [feed for feed in feeds if feed.app not in counts]:
+            counts |= integration.integrate(due)
     for land, feed in zip(lands, feeds, strict=True):
         follower = context.followed.get((land.source, land.stream))
         if follower is not None and (early := follower.counts.pop(entity_name, None)) is not None:
             counts[feed.app].join(early)
+    core_version = max((one.core_version or 0 for one in counts.values()), default=0)
     seconds = time.monotonic() - started
     receipts = []
     for feed, land in zip(feeds, lands, strict=True):
         context.tell(land.source, land.stream, "done", land.read)
-        receipts.append(_receipt(land, entity_name, counts[feed.app], seconds))
+        count = replace(counts[feed.app], core_version=core_version)
+        receipts.append(_receipt(land, entity_name, count, seconds))
     return receipts
+
+
+def _as_before(
+    context: Context, entity: str, lands: Sequence[LandResult], feeds: Sequence[Feed]
+) -> dict[str, Counts]:
+    """The counts of the feeds of which core holds every landing version that their read left.
+
+    What another run has landed since is that run's to integrate, or the next one's.
+    """
+    core = context.warehouse.core(entity)
+    if core is None:
+        return {}
+    held = core.txns([feed.app for feed in feeds])
+    return {
+        feed.app: Counts(landing_version=land.landing_version, core_version=core.version)
+        for feed, land in zip(feeds, lands, strict=True)
+        if held[feed.app] == land.landing_version
+    }
 
 
 def _receipt(land: LandResult, entity: str, counts: Counts, seconds: float) -> Receipt:

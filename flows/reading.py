@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache
 
 import pyarrow as pa
 
@@ -22,6 +23,7 @@ from flows.catalog import Source, Stream
 from flows.claims import Claims
 from flows.context import Context, follower_of
 from flows.faults import told
+from flows.lines import Line
 from flows.months import months_of
 from flows.parts import CutOff, Part, cut, parts
 from flows.peeking import PeekedRead
@@ -34,7 +36,7 @@ from warehouse.delta import retried
 from warehouse.following import Follower
 from warehouse.intervals import Interval
 from warehouse.landing import Landing
-from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd
+from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd, Screening
 from warehouse.landing_stamp import ReadStamp
 from warehouse.state import LandedFile, StreamState
 
@@ -73,8 +75,17 @@ def read_and_land(
     *,
     options: SyncOptions,
     sync_id: str,
+    line: Line | None = None,
 ) -> LandResult:
     """Reads one stream, from where its coverage ends, and lands what is new.
+
+    Args:
+        context: Catalog and warehouse.
+        source_name: The source.
+        stream_name: The stream.
+        options: What the person asked for.
+        sync_id: The run.
+        line: The reader's connection; None: one of its own.
 
     Raises:
         ConfigError: No such source or stream, or a reference of its YAML can't be filled in.
@@ -87,7 +98,9 @@ def read_and_land(
     stream = source.stream(stream_name)
     started = time.monotonic()
     context.tell(source_name, stream_name, "connecting", 0)
-    with closing(source.connect()) as connector:
+    with ExitStack() as stack:
+        line = line or stack.enter_context(Line())
+        connector = stack.enter_context(line.to(source))
         reading = _Reading(context, source, stream, connector, options, sync_id)
         try:
             # Another run that lands rows of the stream meanwhile makes this one read again.
@@ -96,6 +109,7 @@ def read_and_land(
             broken = reading.broken(error, seconds=time.monotonic() - started)
             if broken is None:
                 raise
+            line.hang_up()
             return broken
     context.tell(source_name, stream_name, "landed", outcome.read)
     return reading.result(outcome, seconds=time.monotonic() - started)
@@ -134,11 +148,13 @@ class _Reading:
         self._left_out = 0
 
     def run(self) -> LandOutcome:
-        state = self._landing.state()
+        # Before anything is asked of the source: what others land from now on is not overlooked.
+        table = self._landing.table()
+        state = self._landing.state_of(table)
         read_at = state.stamp(self._context.clock())
         self._claims = Claims(self._stream, self._options, connector=self._connector, state=state)
         self._keep()
-        self._summary, self._rows = ReadSummary(), 0
+        self._summary, self._rows, self._left_out = ReadSummary(), 0, 0
         self._parts = parts(
             self._claims.intervals, self._connector, self._spec, limit=self._options.limit
         )
@@ -159,9 +175,10 @@ class _Reading:
                     claimed=self._claim,
                     arrived=follower.arrived,
                     landed=follower.landed,
-                    screen=self._screen(),
+                    screen=cache(self._screen),
                     watched=rejected_only(self._context, self._source, self._stream),
-                )
+                ),
+                at=table,
             )
 
     def _follow(self, follower: Follower) -> None:
@@ -172,9 +189,8 @@ class _Reading:
             follower.counts |= earlier.counts
         self._context.followed[place] = follower
 
-    def _screen(self) -> Callable[[pa.Table, pa.Table], pa.Table] | None:
+    def _screen(self) -> Screening | None:
         """What keeps rows of forgotten people out; None where nobody is forgotten."""
-        self._left_out = 0
         screen = screen_of(self._context, self._source, self._stream)
         if not screen.marks:
             return None

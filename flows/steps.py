@@ -20,6 +20,7 @@ from flows.context import Context, check_context, new_sync_id, open_context
 from flows.faults import told
 from flows.history import finish
 from flows.integrating import integrate_streams
+from flows.lines import Line, Turns
 from flows.looking import list_sources, status
 from flows.maintaining import maintain, maintain_of_night
 from flows.outcome import night_report
@@ -91,20 +92,31 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
     receipts = broken_yaml(context.catalog, sync_id) if not source_names else []
     wanted = context.catalog.places(source_names, only=options.stream)
 
-    def read(place: tuple[str, str]) -> LandResult | Receipt:
-        return _attempt(
-            lambda: read_and_land(context, *place, options=options, sync_id=sync_id),
-            [place],
-            sync_id,
-        )
+    turns = Turns(wanted)
+    read: dict[int, LandResult | Receipt] = {}
+
+    def reader(_: int) -> None:
+        with Line() as line:
+            number = turns.next(None)
+            while number is not None:
+                place = wanted[number]
+                read[number] = _attempt(
+                    lambda place=place: read_and_land(  # type: ignore[misc]
+                        context, *place, options=options, sync_id=sync_id, line=line
+                    ),
+                    [place],
+                    sync_id,
+                )
+                number = turns.next(number)
 
     with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="read") as pool:
         try:
-            results = list(pool.map(read, wanted))
+            list(pool.map(reader, range(READERS)))
         except KeyboardInterrupt:
             context.stop.set()
-            pool.shutdown(cancel_futures=True)
+            turns.give_up()
             raise
+    results = [read[number] for number in range(len(wanted))]
     receipts += [result for result in results if isinstance(result, Receipt)]
     lands = [result for result in results if isinstance(result, LandResult)]
     for entity, chosen in _by_entity(context, lands).items():

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import polars as pl
-
 from connectors.comparing import Comparing, Scope
 from connectors.protocol import Connector, StreamSpec
 from warehouse.landing_stamp import ReadStamp
-from warehouse.vanished import vanished
+from warehouse.vanished import LandedKeys, Vanished, vanished
 
-Finder = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame | None]
+Finder = Callable[[LandedKeys], Vanished | None]
 
 
 def finder(connector: Connector, spec: StreamSpec, read: ReadStamp) -> Finder | None:
     """What tells the keys that are gone, by the source's own checksums of its keys.
 
-    Only slots of keys in which the checksums differ are listed, so a deletion that a late insert
-    hides from a count is found. Where the source can't compute them the finder says None: the rows
-    are counted and, where they are fewer, all keys are listed.
+    Only where they aren't what the last read left, and in the slots of keys in which they differ,
+    keys are listed: a deletion that a late insert hides from a count is found. Where the source
+    can't compute them the finder says None: the rows are counted and, where they are fewer, all
+    keys are listed.
 
     Returns:
         See `warehouse.landing.ReadEnd.vanished`; None where nothing looks for deletes.
@@ -27,10 +26,10 @@ def finder(connector: Connector, spec: StreamSpec, read: ReadStamp) -> Finder | 
     if spec.cursor is None or not spec.cursor.deletes or not isinstance(connector, Comparing):
         return None
 
-    def find(alive: pl.DataFrame, arrived: pl.DataFrame) -> pl.DataFrame | None:
+    def find(landed: LandedKeys) -> Vanished | None:
         with connector.comparison(spec, Scope()) as comparison:
             if comparison.cannot("keys") is not None:
                 return None
-            return vanished(alive, arrived=arrived, source=comparison, read=read)
+            return vanished(landed, source=comparison, read=read)
 
     return find

@@ -192,9 +192,20 @@ class Table:
             added = pl.DataFrame(self._handle.get_add_actions(flatten=True))
             return int(added["num_records"].sum()) if added.height else 0
 
+    def catch_up(self) -> bool:
+        """Goes on to the newest version; whether somebody has written since this one."""
+        before = self.version
+        with _translated(self.uri):
+            self._handle.update_incremental()
+        return self.version != before
+
     def txn(self, app: str) -> int:
         """The version that an app committed last, 0 where it never did."""
         return int(self._handle.transaction_version(app) or 0)
+
+    def txns(self, apps: Sequence[str]) -> dict[str, int]:
+        """`txn` of several apps."""
+        return {app: self.txn(app) for app in apps}
 
     def scan(self) -> pl.LazyFrame:
         """The rows at this version, lazily; filters and columns are pushed to the files."""
@@ -234,14 +245,21 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
+        properties = _properties(txns, state)
         with _translated(self.uri):
-            write_deltalake(
-                self._handle,
-                rows,
-                mode="append",
-                writer_properties=self._writer(),
-                commit_properties=_properties(txns, state),
-            )
+            if rows.num_rows:
+                write_deltalake(
+                    self._handle,
+                    rows,
+                    mode="append",
+                    writer_properties=self._writer(),
+                    commit_properties=properties,
+                )
+            else:  # what writes rows costs twice as much, also where there is none
+                self._handle.create_write_transaction(
+                    [], "append", rows.schema, commit_properties=properties
+                )
+                self._handle.update_incremental()
         return self.version
 
     def replace(

@@ -11,6 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
+from itertools import chain
 from typing import Final
 
 import polars as pl
@@ -20,15 +22,14 @@ from schemas.errors import LienThongError, WarehouseError
 from schemas.keys import key_text
 from schemas.rows import LANDING
 from warehouse.ahead import ahead
-from warehouse.buckets import month_column, placed
+from warehouse.deletions import Deletions
 from warehouse.delta import LostRaceError, Table, as_table
 from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
 from warehouse.landing_stamp import stamp
 from warehouse.phases import reached
-from warehouse.prior import Prior, cursor_values
+from warehouse.prior import Prior
 from warehouse.state import StreamState
-from warehouse.vanished import believed
 from warehouse.withdrawn import Withdrawals
 
 CHUNK_ROWS: Final = 200_000
@@ -50,7 +51,11 @@ class Landing:
 
     def state(self) -> StreamState:
         """The fold over every read that has landed."""
-        table = self.table()
+        return self.state_of(self.table())
+
+    @staticmethod
+    def state_of(table: Table | None) -> StreamState:
+        """The fold over every read that a table, opened before, holds."""
         return StreamState.from_json(None if table is None else table.newest_state())
 
     def version(self) -> int:
@@ -123,32 +128,37 @@ class Landing:
             raise WarehouseError(f"{self.uri}: nothing has landed here yet: sync the stream first")
         return table
 
-    def land(self, read: LandingRead) -> LandOutcome:
+    def land(self, read: LandingRead, *, at: Table | None = None) -> LandOutcome:
         """Lands what is new of a read. See the module's words on commits.
+
+        Args:
+            read: The read.
+            at: The table that the read was made for, opened before; by default as it is now.
 
         Raises:
             LostRaceError: Another run of the stream landed rows meanwhile: read again.
             ContractError: A column changed its type, or can't be held; nothing was written.
             WarehouseError: The table could not be written.
         """
-        return _Landing(self, read).run()
+        return _Landing(self, read, at).run()
 
 
 class _Landing:
     """The landing of one read: its counters, its pending rows, what it has seen."""
 
-    def __init__(self, landing: Landing, read: LandingRead) -> None:
+    def __init__(self, landing: Landing, read: LandingRead, at: Table | None) -> None:
         self._landing = landing
         self._read = read
         self._schema = landing_schema(read.schema)
-        table = Table.open_or_create(landing.uri, self._schema)
+        table = at or Table.open_or_create(landing.uri, self._schema)
         if added := columns_to_add(table.schema, self._schema):
             table.add_columns(added)
         self._table = table
         self._expected = table.txn(APP)
         if read.expected is not None and read.expected != self._expected:
             raise LostRaceError(f"{landing.uri}: another run of this stream landed rows")
-        self._prior = Prior.none() if read.lands_all else Prior.load(table, cursor=read.cursor)
+        self._state = Landing.state_of(table)
+        self._deletions = Deletions(read, self._state, version=self._expected)
         self._seen: list[pl.DataFrame] = []
         self._taken_back = Withdrawals(is_whole=read.is_whole, watched=read.watched)
         self._rows = self._landed = self._same = self._unreadable = 0
@@ -157,12 +167,23 @@ class _Landing:
         self._at_checkpoint = self._outcome()
         self._claimed_at = time.monotonic()
 
+    @cached_property
+    def _prior(self) -> Prior:
+        """What had landed before, as far as the read has to know it: nothing, if nothing comes."""
+        if self._read.lands_all:
+            return Prior.none()
+        return Prior.load(self._table, cursor=self._read.cursor)
+
     def run(self) -> LandOutcome:
         pending = empty_like(self._table.schema)
+        chunks = self._chunks()
         try:
-            with ahead(self._chunks()) as parts:
-                for part in parts:
-                    pending = self._taken(part, pending)
+            first = next(chunks, None)
+            if first is not None:
+                _ = self._prior  # before anything of the read is committed
+                with ahead(chain([first], chunks)) as parts:
+                    for part in parts:
+                        pending = self._taken(part, pending)
         except LienThongError:
             if self._held:  # parts without a row that were read to their end
                 self._claimed(empty_like(self._table.schema))
@@ -215,8 +236,6 @@ class _Landing:
         self._read.claimed(replace(self._at_checkpoint, landing_version=self._expected))
 
     def _chunks(self) -> Iterator[pa.Table | Checkpoint]:
-        # To compare with what is landed pays for many rows at once.
-        most = PIECE_ROWS if self._prior.is_empty else CHUNK_ROWS
         held: list[pa.RecordBatch] = []
         rows = 0
         for batch in self._read.batches:
@@ -229,7 +248,8 @@ class _Landing:
                 continue
             held.append(batch)
             rows += batch.num_rows
-            if rows >= most:
+            # To compare with what is landed pays for many rows at once.
+            if rows >= (PIECE_ROWS if self._prior.is_empty else CHUNK_ROWS):
                 yield pa.Table.from_batches(held, self._read.schema)
                 held, rows = [], 0
         if held:
@@ -237,8 +257,8 @@ class _Landing:
 
     def _new_rows(self, chunk: pa.Table) -> pa.Table:
         rows = stamp(chunk, self._table.schema, self._read.stamp, first_row=self._next_row)
-        if self._read.screen is not None:
-            screened = self._read.screen(chunk, rows)
+        if (screen := self._read.screen()) is not None:
+            screened = screen(chunk, rows)
             if screened is not chunk:
                 rows = stamp(
                     screened, self._table.schema, self._read.stamp, first_row=self._next_row
@@ -249,6 +269,7 @@ class _Landing:
         if self._prior.is_empty:
             self._unreadable += rows.num_rows - unreadable.null_count
             self._landed += unreadable.null_count
+            self._deletions.lands(rows)
             return rows
         marks = pl.DataFrame(rows.select(["_key", "_row_hash", "_row"]))
         if self._read.is_whole:
@@ -259,10 +280,13 @@ class _Landing:
         self._unreadable += broken
         self._landed += fresh.num_rows - broken
         self._same += rows.num_rows - fresh.num_rows
+        self._deletions.lands(fresh)
         return fresh
 
     def _finish(self, pending: pa.Table, end: ReadEnd) -> tuple[int, int]:
-        gone, waiting = self._gone(end, pending)
+        gone, waiting = self._deletions.find(
+            end, self._table, pending=pending, prior=lambda: self._prior, seen=self._all_seen
+        )
         parts = [pending]
         if end.is_complete and self._seen and (again := self._again()).height:
             copies = self._copies(again, row=pl.col("_place"), tombstone=False)
@@ -276,48 +300,19 @@ class _Landing:
             behind = pl.int_range(pl.len(), dtype=pl.Int64) + self._next_row
             behind += sum(part.num_rows for part in parts)
             parts.append(self._told(self._copies(back, row=behind, tombstone=True)))
+            self._deletions.withdrawn()
         self._commit(pa.concat_tables(parts), advance=self._advance(end, waiting))
         return gone["_key"].n_unique(), waiting
 
     def _advance(self, end: ReadEnd, waiting: int) -> Callable[[StreamState], StreamState]:
         def advance(state: StreamState) -> StreamState:
             # A read that was cut short hasn't seen what is gone: who waits goes on waiting.
-            return (
-                replace(end.advance(state), pending_deletes=waiting) if end.is_complete else state
-            )
+            if not end.is_complete:
+                return state
+            keys = self._deletions.keys
+            return replace(end.advance(state), pending_deletes=waiting, keys=keys)
 
         return advance
-
-    def _gone(self, end: ReadEnd, pending: pa.Table) -> tuple[pl.DataFrame, int]:
-        """The (key, hash) rows of vanished keys to bury, and how many keys wait for a person."""
-        nothing = Prior.no_marks()
-        if not (self._read.finds_deletes and end.is_complete):
-            return nothing, 0
-        landed = self._prior if self._read.is_whole else Prior.load(self._table, cursor=None)
-        alive = landed.alive_keys()
-        gone = self._absent(end, pending, alive)
-        if not gone.height:
-            return nothing, 0
-        waiting = 0
-        if not self._read.accept_deletes:
-            month = month_column(self._table.schema, self._read.months)
-            buckets = None if month is None else lambda: placed(self._table, month)
-            gone, waiting = believed(gone, alive, buckets=buckets)
-        return landed.newest_rows(gone), waiting
-
-    def _absent(self, end: ReadEnd, pending: pa.Table, alive: pl.DataFrame) -> pl.DataFrame:
-        """The keys alive that the source doesn't have, as far as this read can tell."""
-        if self._read.is_whole:
-            return alive.join(self._all_seen(), on="_key", how="anti")
-        if end.gone is not None:
-            return alive.join(end.gone, on="_key", how="semi")
-        if end.vanished is not None:
-            arrived = pl.DataFrame(pending.select(["_key"]))
-            if (gone := end.vanished(alive, arrived)) is not None:
-                return gone
-        if end.keys is not None and self._fewer_than_landed(end, pending):
-            return alive.join(self._read.stamp.keys(end.keys()), on="_key", how="anti")
-        return alive.clear()
 
     def _withdrawn(self, end: ReadEnd, waiting: int) -> pl.DataFrame:
         """The (key, hash) of rejected rows that the office took back; of a read to be believed."""
@@ -326,18 +321,6 @@ class _Landing:
         if not believed or not (self._read.finds_deletes or increments):
             return Prior.no_marks()
         return self._taken_back.found(self._prior, self._table, end.files)
-
-    def _fewer_than_landed(self, end: ReadEnd, pending: pa.Table) -> bool:
-        """Whether the source holds fewer rows below `high` than are landed and alive."""
-        if end.source_rows is None or end.below is None:
-            return False
-        if self._read.screen is not None:
-            return True  # the source counts rows too that didn't land
-        column, high = end.below
-        landed = Prior.load(self._table, cursor=None, values=(column,))
-        alive = landed.alive_keys(cursor_values(self._table, column, bound=high) < high)
-        arrived = pl.DataFrame(pending.select(["_key"])).drop_nulls()
-        return end.source_rows < pl.concat([alive, arrived]).n_unique()
 
     def _all_seen(self) -> pl.DataFrame:
         """Every (key, hash, row) of a whole read."""
@@ -383,30 +366,42 @@ class _Landing:
     def _commit(
         self, rows: pa.Table, *, advance: Callable[[StreamState], StreamState] | None
     ) -> None:
-        table = Table.open(self._landing.uri) or self._table
-        if table.txn(APP) != self._expected:
-            raise LostRaceError(f"{self._landing.uri}: another run of this stream landed rows")
-        before = StreamState.from_json(table.newest_state())
-        after = before
-        if advance is not None:
-            for checkpoint in self._held:
-                after = checkpoint.advance(after)
-            after = advance(after)
-        self._table = table
-        is_known = replace(after, last_read_at=before.last_read_at) == before
-        if not rows.num_rows and is_known and before.last_read_at is not None:
+        after = self._told_by(rows, advance)
+        if after is None:
             return
-        after = replace(after, rows=before.rows + rows.num_rows).stamped(self._read.stamp.read_at)
+        if self._table.catch_up():
+            if self._table.txn(APP) != self._expected:
+                raise LostRaceError(f"{self._landing.uri}: another run of this stream landed rows")
+            self._state = Landing.state_of(self._table)
+            after = self._told_by(rows, advance)
+            if after is None:
+                return
+        after = replace(after, rows=after.rows + rows.num_rows).stamped(self._read.stamp.read_at)
         reached("landing_commit")
         # Without rows there is nothing to integrate: the state moves on, the version stays.
         version = self._expected + bool(rows.num_rows)
         if advance is not None:
             self._held = []
-        table.append(rows, txns={APP: version}, state=after.to_json())
-        self._expected = version
+        self._table.append(rows, txns={APP: version}, state=after.to_json())
+        self._expected, self._state = version, after
         reached("landed")
         if rows.num_rows:
             self._read.landed(version, rows.num_rows)
+
+    def _told_by(
+        self, rows: pa.Table, advance: Callable[[StreamState], StreamState] | None
+    ) -> StreamState | None:
+        """The state that a commit is to carry; None where there is nothing to commit."""
+        before = self._state
+        after = before if not rows.num_rows else replace(before, keys=None)
+        if advance is not None:
+            for checkpoint in self._held:
+                after = checkpoint.advance(after)
+            after = advance(after)
+        is_known = replace(after, last_read_at=before.last_read_at) == before
+        if not rows.num_rows and is_known and before.last_read_at is not None:
+            return None
+        return after
 
 
 def _numbered(rows: pa.Table, version: int) -> pa.Table:

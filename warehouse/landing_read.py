@@ -12,7 +12,11 @@ from warehouse.buckets import MonthOf
 from warehouse.intervals import CursorValue
 from warehouse.landing_stamp import ReadStamp
 from warehouse.state import StreamState
+from warehouse.vanished import LandedKeys, Vanished
 from warehouse.withdrawn import Watched
+
+Screening = Callable[[pa.Table, pa.Table], pa.Table]
+"""Rows as delivered and as stamped to what may land of the delivered ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +53,8 @@ class LandingRead:
         claimed: Called after each checkpoint's commit, with the counts of what is landed by then.
         arrived: Called with rows as they will land, and the landing version that they will have.
         landed: Called after each commit, with its landing version and its rows.
-        screen: Takes rows of people out who are forgotten: given the rows as delivered and as
-            stamped, it returns what may land of the delivered ones. Those taken out aren't counted.
+        screen: Gives what takes rows of people out who are forgotten, or None where nobody is;
+            asked once landing is opened. Rows taken out aren't counted.
         watched: See `warehouse.withdrawn`.
     """
 
@@ -68,7 +72,7 @@ class LandingRead:
     claimed: Callable[[LandOutcome], None] = lambda outcome: None
     arrived: Callable[[pa.Table, int], None] = lambda rows, version: None
     landed: Callable[[int, int], None] = lambda version, rows: None
-    screen: Callable[[pa.Table, pa.Table], pa.Table] | None = None
+    screen: Callable[[], Screening | None] = lambda: None
     watched: Watched | None = None
 
 
@@ -83,8 +87,8 @@ class ReadEnd:
         keys: The keys of every row of the source, asked for only when rows seem to be gone.
         below: Column and upper bound that `source_rows` was counted with.
         files: Paths of the files that were read, those that are landed already left out.
-        vanished: Of landed keys (and those of this read that aren't committed yet) the ones that
-            the source doesn't have any more; None from it: count, and list `keys`.
+        vanished: Of landed keys the ones that the source doesn't have any more; None from it:
+            count, and list `keys`.
         gone: Keys that a comparison found gone, one column `_key`; None: nothing was compared.
     """
 
@@ -94,7 +98,7 @@ class ReadEnd:
     keys: Callable[[], Iterator[pa.RecordBatch]] | None = None
     below: tuple[str, CursorValue] | None = None
     files: frozenset[str] = frozenset()
-    vanished: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame | None] | None = None
+    vanished: Callable[[LandedKeys], Vanished | None] | None = None
     gone: pl.DataFrame | None = None
 
 

@@ -45,6 +45,8 @@ class Prior:
         *,
         cursor: tuple[str, Any] | None,
         values: Sequence[str] = (),
+        keys: pl.DataFrame | None = None,
+        to: int | None = None,
     ) -> Prior:
         """Reads the marks of a landing table.
 
@@ -52,8 +54,14 @@ class Prior:
             table: The landing table.
             cursor: Only rows whose cursor column is at or past the bound (and rows without one).
             values: Further columns to keep for the condition of `alive_keys`.
+            keys: Only rows with one of these keys (column `_key`).
+            to: Only rows up to this landing version.
         """
         rows = table.scan()
+        if to is not None:
+            rows = rows.filter(pl.col("_landing_version") <= to)
+        if keys is not None:
+            rows = rows.join(keys.lazy(), on="_key", how="semi")
         if cursor is not None:
             column, low = cursor
             value = cursor_values(table, column, bound=low)
@@ -113,10 +121,13 @@ class Prior:
         Args:
             condition: Over the kept values of a key's newest row.
         """
-        alive = self._newest.filter(~pl.col("_tombstone"))
         if condition is not None:
-            alive = alive.group_by("_key").last().filter(condition)
-        return alive.select("_key").unique()
+            return self.alive_rows().filter(condition).select("_key")
+        return self._newest.filter(~pl.col("_tombstone")).select("_key").unique()
+
+    def alive_rows(self) -> pl.DataFrame:
+        """The newest row of every key that isn't buried: `_key`, and the values that were kept."""
+        return self._newest.filter(~pl.col("_tombstone")).group_by("_key").last()
 
     def newest_rows(self, keys: pl.DataFrame) -> pl.DataFrame:
         """The (key, hash) rows of the newest sync of some keys."""

@@ -29,6 +29,8 @@ from warehouse.intervals import (
 __all__ = [
     "CursorValue",
     "Interval",
+    "KeyCount",
+    "KeySum",
     "LandedFile",
     "Snapshot",
     "StreamState",
@@ -76,6 +78,39 @@ class LandedFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeySum:
+    """The keys of a source when it last was seen to have every landed one that isn't buried.
+
+    While the source's keys differ from these by nothing but what a read brings, nothing is gone,
+    and nobody has to look at what has landed.
+
+    Attributes:
+        rows: Rows that had a key.
+        total: The sum over digits of their keys' hashes (see `warehouse.slots`).
+    """
+
+    rows: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyCount:
+    """How many landed keys aren't buried, of a source that can only count its rows.
+
+    Attributes:
+        column: The cursor.
+        keys: Those whose cursor lies below `high`.
+        high: An encoded cursor value.
+        beyond: The least cursor value of the others; None: of them none has one.
+    """
+
+    column: str
+    keys: int
+    high: str
+    beyond: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StreamState:
     """The whole fold over a stream's reads.
 
@@ -90,6 +125,8 @@ class StreamState:
         rows: Rows landed in all, tombstones included.
         pending_deletes: Keys that seemed gone and wait for `--accept-deletes`.
         stamped_at: Newest moment that rows were stamped with (ISO 8601 UTC).
+        keys: What saves a look at all that has landed when vanished keys are looked for; None:
+            look. Whoever lands rows and doesn't know what that does to it says None.
     """
 
     format: int = STATE_FORMAT
@@ -102,6 +139,7 @@ class StreamState:
     rows: int = 0
     pending_deletes: int = 0
     stamped_at: str | None = None
+    keys: KeySum | KeyCount | None = None
 
     def to_json(self) -> str:
         """The state as one line of JSON."""
@@ -133,6 +171,7 @@ class StreamState:
             rows=raw["rows"],
             pending_deletes=raw["pending_deletes"],
             stamped_at=raw.get("stamped_at"),
+            keys=_keys(raw.get("keys")),
         )
 
     def of_cursor(self, column: str, *, high: CursorValue) -> StreamState:
@@ -344,6 +383,12 @@ def _unfinished(raw: dict[str, Any] | None) -> Unfinished | None:
         oldest=None if oldest is None else Snapshot(**oldest),
         is_full=raw["is_full"],
     )
+
+
+def _keys(raw: dict[str, Any] | None) -> KeySum | KeyCount | None:
+    if raw is None:
+        return None
+    return KeySum(**raw) if "total" in raw else KeyCount(**raw)
 
 
 def _back(high: CursorValue, late_window: timedelta | int) -> CursorValue:

@@ -9,6 +9,7 @@ waits the others don't.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 import polars as pl
@@ -18,6 +19,7 @@ from warehouse.buckets import BUCKET
 from warehouse.duck import md5_of
 from warehouse.landing_stamp import ReadStamp
 from warehouse.slots import digits_for, slots, unequal_slots
+from warehouse.state import KeySum
 
 DELETE_GUARD: Final = 0.05
 ALWAYS_BELIEVED: Final = 10
@@ -36,6 +38,36 @@ class KeyDigests(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class LandedKeys:
+    """The landed keys of a stream, as frames with one column `_key`.
+
+    Attributes:
+        known: The source's keys when it last had every landed one; None: nobody knows.
+        fresh: Those that this read brings and that weren't landed, or were buried.
+        alive: All that aren't buried.
+        arrived: Those of this read that aren't committed yet.
+    """
+
+    known: KeySum | None
+    fresh: Callable[[], pl.DataFrame]
+    alive: Callable[[], pl.DataFrame]
+    arrived: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vanished:
+    """What was found of them.
+
+    Attributes:
+        gone: The alive ones that the source doesn't have.
+        keys: The keys that it has; None where a landed one beside these isn't among them.
+    """
+
+    gone: pl.DataFrame
+    keys: KeySum | None
+
+
 def key_hashes(keys: pl.DataFrame) -> pl.DataFrame:
     """`_key` and `_hash`, the MD5 (hex) of its text."""
     texts = keys.select("_key")
@@ -45,26 +77,50 @@ def key_hashes(keys: pl.DataFrame) -> pl.DataFrame:
     return texts.with_columns(pl.Series("_hash", pl.from_arrow(hashes)))
 
 
-def vanished(
-    alive: pl.DataFrame, *, arrived: pl.DataFrame, source: KeyDigests, read: ReadStamp
-) -> pl.DataFrame:
-    """The keys of `alive` that the source doesn't have; only unequal slots are looked into.
+def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vanished:
+    """The landed keys that the source doesn't have.
+
+    Where its keys are those that it had when it had every landed one, and those that this read
+    brings, none is gone and nothing is looked at. Else only slots that aren't equal are.
 
     Args:
-        alive: One column `_key`: the landed keys that aren't buried.
-        arrived: Keys that this read brings, the same.
+        landed: The landed keys.
         source: The source.
         read: Makes keys of the source's columns.
     """
-    every = pl.concat([alive.select("_key"), arrived.select("_key").drop_nulls()]).unique()
-    hashed = key_hashes(every)
-    digits = digits_for(hashed.height)
-    found = unequal_slots(slots(hashed["_hash"], digits), source.digest("keys", digits))
+    nothing = pl.DataFrame(schema={"_key": pl.String})
+    theirs: list[pa.RecordBatch] = []
+    if landed.known is not None:
+        digits = digits_for(landed.known.rows)
+        theirs = list(source.digest("keys", digits))
+        fresh = key_hashes(landed.fresh())
+        expected = _summed(slots(fresh["_hash"], 1), before=landed.known)
+        if (now := _summed(*map(pl.DataFrame, theirs))) == expected:
+            return Vanished(gone=nothing, keys=now)
+    arrived = landed.arrived.select("_key").drop_nulls()
+    alive = landed.alive().select("_key")
+    hashed = key_hashes(pl.concat([alive, arrived]).unique())
+    if landed.known is None:
+        digits = digits_for(hashed.height)
+        theirs = list(source.digest("keys", digits))
+        now = _summed(*map(pl.DataFrame, theirs))
+    found = unequal_slots(slots(hashed["_hash"], digits), iter(theirs))
     if not found:
-        return alive.clear()
+        return Vanished(gone=nothing, keys=now)
     suspects = hashed.filter(pl.col("_hash").str.slice(0, digits).is_in(found))
-    gone = suspects.join(read.keys(source.keys(found)), on="_key", how="anti")
-    return alive.join(gone, on="_key", how="semi").select("_key")
+    lost = suspects.join(read.keys(source.keys(found)), on="_key", how="anti")
+    gone = alive.join(lost, on="_key", how="semi")
+    # One that came with this read and went before its end is landed, and not looked for yet.
+    return Vanished(gone=gone, keys=now if gone.height == lost.height else None)
+
+
+def _summed(*slots: pl.DataFrame, before: KeySum | None = None) -> KeySum:
+    """The sum of slots (`rows`, `total`), and of what was there before them."""
+    rows, total = (0, 0) if before is None else (before.rows, before.total)
+    for frame in slots:
+        rows += int(frame["rows"].sum())
+        total += sum(map(int, frame["total"]))
+    return KeySum(rows=rows, total=total)
 
 
 def believed(

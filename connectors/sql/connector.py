@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from types import TracebackType
@@ -39,12 +40,20 @@ _BATCH_ROWS = 50_000
 
 
 class SqlConnector:
-    """A `Connector` over one database. Every operation has a session of its own."""
+    """A `Connector` over one database.
+
+    Every operation has a session of its own. But a read goes on in the session in which its bound
+    was told, and a comparison behind it in that of the read, where the session sees one moment: to
+    connect and to look at the table anew costs more than what they ask.
+    """
 
     def __init__(self, database: Database, options: SqlOptions) -> None:
         self._database = database
         self._options = options
         self._open: set[SqlRead] = set()
+        self._begun: _Begun | None = None
+        self._reads = 0  # since the bound was told
+        self._last: SqlRead | None = None
 
     def tables(self) -> tuple[Candidate, ...]:
         """The tables and views that the role may read, with the keys that they declare."""
@@ -75,22 +84,19 @@ class SqlConnector:
         one; a text: just past the greatest. None without a cursor and, for numbers and texts, while
         there is no row.
         """
+        self._leave()
+        self._reads = 0
         if spec.cursor is None:
             return None
-        with self._database.session(_where(spec)) as session:
-            table = _Table(spec, session, self._options)
-            column = table.wanted([spec.cursor.column])[0]
-            now = session.now()
-            if spec.cursor.unit is not None:
-                _demand_number(spec.cursor, column)
-                return spec.cursor.ticks((now or datetime.now(UTC)) - spec.cursor.lag)
-            if column.cursor in {"timestamptz", "timestamp", "date"} and now is not None:
-                bound = now - spec.cursor.lag
-                return _clock_bound(spec.cursor, column, now=bound, zone=session.zone)
-            return _next_after(column, session.row(statements.highest(table.source, column))[0])
+        with self._session(spec) as begun:
+            bound = _bound(spec.cursor, begun)
+            if begun.session.sees_one_moment:
+                self._begun = begun.kept()
+        return bound
 
     def low(self, spec: StreamSpec) -> CursorValue | None:
         """See `Connector.low`. Times that aren't carried, and texts, have no least one."""
+        self._leave()
         if spec.cursor is None:
             return None
         with self._database.session(_where(spec)) as session:
@@ -107,6 +113,7 @@ class SqlConnector:
 
     def count(self, spec: StreamSpec, *, low: CursorValue, high: CursorValue) -> int | None:
         """See `Connector.count`."""
+        self._leave()
         if spec.cursor is None:
             return None
         with self._database.session(_where(spec)) as session:
@@ -120,25 +127,24 @@ class SqlConnector:
 
     def read(self, spec: StreamSpec, request: ReadRequest) -> SqlRead:
         """See `Connector.read`."""
-        with ExitStack() as stack:
-            session = stack.enter_context(self._database.session(_where(spec)))
-            table = _Table(spec, session, self._options)
-            columns = table.wanted(spec.columns)
-            summary, wanted = _asked(spec, request, session=session, table=table)
-            first, *others = wanted
-            batches = session.stream(first, columns, batch_rows=request.batch_rows)
-            more = (
-                session.stream(other, columns, batch_rows=request.batch_rows) for other in others
+        with self._going_on(spec) as begun:
+            session, columns = begun.session, begun.table.wanted(spec.columns)
+            summary, wanted = _asked(spec, request, session=session, table=begun.table)
+            parts = (
+                session.stream(one, columns, batch_rows=request.batch_rows) for one in wanted
             )
+            first = next(parts, iter(()))  # what is wrong with the statement is told now
             read = SqlRead(
                 schema=delivered_schema(columns),
                 summary=summary,
-                batches=chain(batches, chain.from_iterable(more)),
+                batches=chain(first, chain.from_iterable(parts)),
                 limit=request.limit,
-                on_close=stack.pop_all(),
+                begun=begun.kept(),
             )
         self._open.add(read)
-        read.on_close.callback(self._open.discard, read)
+        read.begun.stack.callback(self._open.discard, read)
+        self._reads += 1
+        self._last = read
         return read
 
     def keys(
@@ -158,8 +164,8 @@ class SqlConnector:
     @contextmanager
     def comparison(self, spec: StreamSpec, scope: Scope) -> Iterator[SqlComparison]:
         """See `Comparing.comparison`: one transaction, so its statements agree."""
-        with self._database.session(_where(spec)) as session:
-            table = _Table(spec, session, self._options)
+        with self._beside(spec) as begun:
+            session, table = begun.session, begun.table
             inside, pending = _scoped(spec, scope, session=session, table=table)
             compared = Compared(
                 source=table.source,
@@ -172,9 +178,51 @@ class SqlConnector:
 
     def close(self) -> None:
         """See `Connector.close`."""
+        self._leave()
         for read in list(self._open):
             read.close()
         self._database.close()
+
+    @contextmanager
+    def _session(self, spec: StreamSpec) -> Iterator[_Begun]:
+        """A session of its own; it ends here, unless it is kept."""
+        with ExitStack() as stack:
+            session = stack.enter_context(self._database.session(_where(spec)))
+            yield _Begun(spec, stack, session, _Table(spec, session, self._options))
+
+    @contextmanager
+    def _going_on(self, spec: StreamSpec) -> Iterator[_Begun]:
+        """The session in which the stream's bound was told just now, else one of its own."""
+        begun, self._begun = self._begun, None
+        if begun is None or begun.spec != spec:
+            if begun is not None:
+                begun.stack.close()
+            with self._session(spec) as one:
+                yield one
+            return
+        with begun.stack:
+            yield begun
+
+    @contextmanager
+    def _beside(self, spec: StreamSpec) -> Iterator[_Begun]:
+        """The session of the only read since the bound was told, if it has ended; else a new one.
+
+        What was read and what is compared are then of one moment. A read that came in parts is of
+        several: what came with a later one, an earlier one doesn't have.
+        """
+        last = self._last
+        is_one = last in self._open and self._reads == 1
+        if last is not None and is_one and last.begun.goes_on(spec):
+            yield last.begun
+            return
+        with self._session(spec) as one:
+            yield one
+
+    def _leave(self) -> None:
+        """Ends a session that nobody went on with."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.stack.close()
 
 
 class SqlRead:
@@ -187,11 +235,11 @@ class SqlRead:
         summary: ReadSummary,
         batches: Iterator[pa.RecordBatch],
         limit: int | None,
-        on_close: ExitStack,
+        begun: _Begun,
     ) -> None:
         self.schema = schema
         self.summary = summary
-        self.on_close = on_close
+        self.begun = begun
         self._batches = batches
         self._limit = limit
 
@@ -205,7 +253,7 @@ class SqlRead:
 
     def close(self) -> None:
         """Ends the statement and its session."""
-        self.on_close.close()
+        self.begun.stack.close()
 
     def __enter__(self) -> SqlRead:
         return self
@@ -217,6 +265,25 @@ class SqlRead:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A session, and the table of a stream as it describes it."""
+
+    spec: StreamSpec
+    stack: ExitStack
+    session: Session
+    table: _Table
+
+    def kept(self) -> _Begun:
+        """The same, which outlives the `with` that it was begun in."""
+        return replace(self, stack=self.stack.pop_all())
+
+    def goes_on(self, spec: StreamSpec) -> bool:
+        """Whether more of a stream can be asked in it, of the moment of what was asked before."""
+        session = self.session
+        return self.spec == spec and session.sees_one_moment and not session.is_reading
 
 
 class _Table:
@@ -251,6 +318,19 @@ class _Table:
             raise ContractError(message)
         by_name = {column.name: column for column in self.columns}
         return tuple(by_name[name] for name in names)
+
+
+def _bound(cursor: Cursor, begun: _Begun) -> CursorValue | None:
+    """The upper bound of a read; see `SqlConnector.high`."""
+    session, table = begun.session, begun.table
+    column = table.wanted([cursor.column])[0]
+    now = session.now()
+    if cursor.unit is not None:
+        _demand_number(cursor, column)
+        return cursor.ticks((now or datetime.now(UTC)) - cursor.lag)
+    if column.cursor in {"timestamptz", "timestamp", "date"} and now is not None:
+        return _clock_bound(cursor, column, now=now - cursor.lag, zone=session.zone)
+    return _next_after(column, session.row(statements.highest(table.source, column))[0])
 
 
 def _missing(missing: Sequence[str], found: Sequence[str]) -> str:
@@ -317,6 +397,8 @@ def _asked(
         if request.is_last:
             summary.null_cursor, summary.future_cursor = without, past
             summary.source_rows = below if spec.cursor.deletes else None
+        if not found:
+            return summary, []
         if cut.is_ordered(found):
             summary.is_ordered = True
             return summary, cut.ordered(table.source, columns, has_outside=without + past > 0)

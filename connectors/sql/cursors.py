@@ -32,6 +32,7 @@ class CursorSession:
     """
 
     dialect: str
+    sees_one_moment = False  # the clock may be read behind the moment that the rows are seen at
 
     def __init__(
         self, connection: sa.Connection, *, where: str, zone: str, translate: Translate

@@ -31,6 +31,9 @@ from connectors.sql.types import SourceColumn, postgres_column
 from connectors.sql.values import deliver
 
 _DRIVER_ERRORS = (AdbcError, pa.ArrowException, OSError)
+# Else the driver reads every type, and every column of every table, before the first statement. It
+# has to know what a SELECT of ours delivers: everything else is cast to text there.
+_OPTIONS = {"adbc.postgresql.type_resolver_mode": "builtin"}
 _OID = re.compile(r"unnamed<oid:(\d+)>")
 _SNAPSHOT_FUNCTIONS_SINCE = 130_000  # server_version_num
 
@@ -48,21 +51,22 @@ class PostgresDatabase:
 
     @contextmanager
     def session(self, where: str) -> Iterator[PostgresSession]:
-        """See `Database.session`. Goes on with the connection of a short session before it.
+        """See `Database.session`. Goes on with the connection of a session before it.
 
-        To connect anew costs the server a process and the driver a look at all types: more than
-        the few statements of a stream that has nothing new.
+        To connect anew costs the server a process, and more than the few statements of a stream
+        that has nothing new. A connection in the middle of a result is given up instead of being
+        read to its end.
         """
         connection, self._idle = self._idle, None
         if connection is None:
             try:
-                connection = dbapi.connect(self._uri)
+                connection = dbapi.connect(self._uri, _OPTIONS)
             except _DRIVER_ERRORS as error:
                 raise connect_error(where, error) from None
         try:
             session = PostgresSession(connection, where=where, timezone=self._timezone)
             yield session
-            if not session.has_streamed and self._idle is None:
+            if not session.is_reading and self._idle is None:
                 with session.errors():
                     connection.rollback()  # the next session sees what was committed since
                 self._idle, connection = connection, None
@@ -90,9 +94,10 @@ class PostgresSession:
     """A `Session`: one repeatable-read transaction."""
 
     dialect = "postgres"
+    sees_one_moment = True
 
     def __init__(self, connection: dbapi.Connection, *, where: str, timezone: str | None) -> None:
-        self.has_streamed = False
+        self.is_reading = False
         self._connection = connection
         self._where = where
         clock = statements.selected(
@@ -140,7 +145,7 @@ class PostgresSession:
         self, statement: Statement, columns: Sequence[SourceColumn], *, batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
         """See `Session.stream`."""
-        self.has_streamed = True
+        self.is_reading = True
         with self.errors():
             cursor = self._connection.cursor()
             cursor.execute(_compiled(statement))
@@ -160,6 +165,7 @@ class PostgresSession:
                     try:
                         batch = reader.read_next_batch()
                     except StopIteration:
+                        self.is_reading = False
                         return
                 for start in range(0, batch.num_rows, batch_rows):
                     yield deliver(batch.slice(start, batch_rows), columns)

@@ -21,6 +21,8 @@ class Session(Protocol):
 
     dialect: str  # as sqlglot names it
     zone: str  # IANA zone of times that carry none
+    is_reading: bool  # a result was begun whose end wasn't reached
+    sees_one_moment: bool  # every statement sees the same rows: no older ones than `now` says
 
     def describe(self, stream: SqlStream, source: sa.FromClause) -> tuple[SourceColumn, ...]:
         """Every column of the table, view or query, in order."""

@@ -104,9 +104,11 @@ class SqliteSession:
     """A `Session`: one read transaction."""
 
     dialect = "sqlite"
+    sees_one_moment = True
 
     def __init__(self, connection: sa.Connection, *, where: str, zone: str, seconds: float) -> None:
         self.zone = zone
+        self.is_reading = False
         self._connection = connection
         self._where = where
         self._seconds = seconds
@@ -146,6 +148,7 @@ class SqliteSession:
             result = self._connection.execution_options(
                 stream_results=True, yield_per=batch_rows
             ).execute(statement)
+        self.is_reading = True
         return self._batches(result, columns)
 
     def _batches(
@@ -156,6 +159,7 @@ class SqliteSession:
             with self._errors():
                 rows = next(parts, None)
             if rows is None:
+                self.is_reading = False
                 return
             yield _deliver(rows, columns)
 

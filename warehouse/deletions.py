@@ -1,0 +1,257 @@
+"""How a read finds landed keys that its source doesn't have any more, and which of them go.
+
+Most nights nothing is gone. What the stream's state says of the keys (`KeySum`, `KeyCount`) then
+tells so, by what the source sums up or counts and by the keys that the read brings. Only where
+that doesn't agree, or the state says nothing, everything that has landed is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import cached_property
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from warehouse.buckets import month_column, placed
+from warehouse.delta import Table
+from warehouse.intervals import CursorValue, decode_cursor, encode_cursor, is_comparable
+from warehouse.landing_read import LandingRead, ReadEnd
+from warehouse.prior import Prior, cursor_values
+from warehouse.state import KeyCount, KeySum, StreamState
+from warehouse.vanished import LandedKeys, believed
+
+MOST_BROUGHT: Final = 500_000
+"""Rows of a read whose keys are remembered; where more land, everything is looked at."""
+
+
+class Deletions:
+    """The keys that one read brings, and those that it doesn't find.
+
+    Attributes:
+        keys: What the state is to say of the keys now.
+    """
+
+    def __init__(self, read: LandingRead, before: StreamState, *, version: int) -> None:
+        """Nothing has come yet.
+
+        Args:
+            read: The read.
+            before: The stream's state before it.
+            version: The landing version before it.
+        """
+        self.keys = before.keys
+        self._read = read
+        self._known = before.keys if read.finds_deletes and not read.is_whole else None
+        self._version = version
+        self._brought: list[pl.DataFrame] = []
+        self._rows = 0
+
+    def lands(self, rows: pa.Table) -> None:
+        """Takes note of rows (columns of landing) that the read brings and that are going to land.
+
+        What the state says of the keys doesn't hold any more then, until `find` has found anew.
+        """
+        if not rows.num_rows:
+            return
+        self.keys = None
+        self._rows += rows.num_rows
+        if self._rows > MOST_BROUGHT:
+            self._known = None
+            self._brought = []
+        known = self._known
+        if isinstance(known, KeySum):
+            self._brought.append(_last(rows.select(["_key"])))
+        elif isinstance(known, KeyCount) and known.column in rows.schema.names:
+            self._brought.append(_last(rows.select(["_key", known.column])))
+
+    def withdrawn(self) -> None:
+        """Rows of landed keys are buried that weren't found by `find`."""
+        self.keys = None
+
+    def find(
+        self,
+        end: ReadEnd,
+        table: Table,
+        *,
+        pending: pa.Table,
+        prior: Callable[[], Prior],
+        seen: Callable[[], pl.DataFrame],
+    ) -> tuple[pl.DataFrame, int]:
+        """The (key, hash) rows of vanished keys to bury, and how many keys wait for a person.
+
+        Args:
+            end: What is known at the read's end.
+            table: Landing as it is now.
+            pending: Rows of the read that aren't committed yet.
+            prior: What had landed before a whole read.
+            seen: Every (key, hash) of a whole read.
+        """
+        nothing = Prior.no_marks()
+        if not (self._read.finds_deletes and end.is_complete):
+            return nothing, 0
+        now: KeySum | KeyCount | None = None
+        if self._read.is_whole:
+            landed = prior()
+            gone = landed.alive_keys().join(seen(), on="_key", how="anti")
+        else:
+            search = _Search(
+                self._read, end, table, pending=pending, version=self._version,
+                known=self._known, brought=self._brought,
+            )  # fmt: skip
+            found = search.found()
+            if found is None:
+                return nothing, 0
+            gone, now = found
+            self.keys = now
+            if not gone.height:
+                return nothing, 0
+            landed = search.landed
+        if not gone.height:
+            return nothing, 0
+        waiting = 0
+        if not self._read.accept_deletes:
+            month = month_column(table.schema, self._read.months)
+            buckets = None if month is None else lambda: placed(table, month)
+            gone, waiting = believed(gone, landed.alive_keys(), buckets=buckets)
+        # A key that waits is landed and isn't in the source; one that is buried counted until now.
+        is_still_so = not waiting if isinstance(now, KeySum) else not gone.height
+        self.keys = now if is_still_so else None
+        return landed.newest_rows(gone), waiting
+
+
+class _Search:
+    """The search for vanished keys at the end of a read that wasn't of every row."""
+
+    def __init__(
+        self,
+        read: LandingRead,
+        end: ReadEnd,
+        table: Table,
+        *,
+        pending: pa.Table,
+        version: int,
+        known: KeySum | KeyCount | None,
+        brought: Sequence[pl.DataFrame],
+    ) -> None:
+        self._read = read
+        self._end = end
+        self._table = table
+        self._pending = pending
+        self._version = version
+        self._known = known
+        self._brought = brought
+
+    @cached_property
+    def landed(self) -> Prior:
+        """Everything that has landed: what a quiet night does without."""
+        below = self._end.below
+        return Prior.load(self._table, cursor=None, values=() if below is None else below[:1])
+
+    def found(self) -> tuple[pl.DataFrame, KeySum | KeyCount | None] | None:
+        """The keys (`_key`) that the source doesn't have, and what the state may say of the others.
+
+        None where nobody can tell.
+        """
+        end = self._end
+        if end.gone is not None:
+            if not end.gone.height:
+                return None
+            return self.landed.alive_keys().join(end.gone, on="_key", how="semi"), None
+        if end.vanished is not None:
+            found = end.vanished(
+                LandedKeys(
+                    known=self._known if isinstance(self._known, KeySum) else None,
+                    fresh=self._fresh,
+                    alive=lambda: self.landed.alive_keys(),  # noqa: PLW0108 - not loaded until asked
+                    arrived=pl.DataFrame(self._pending.select(["_key"])),
+                )
+            )
+            if found is not None:
+                return found.gone, found.keys
+        if end.keys is None or end.source_rows is None or end.below is None:
+            return None
+        count = self._counted(*end.below)
+        # Of people who are forgotten the source counts rows that didn't land.
+        if end.source_rows >= count.keys and self._read.screen() is None:
+            return Prior.no_marks().select("_key"), count
+        there = self._read.stamp.keys(end.keys())
+        return self.landed.alive_keys().join(there, on="_key", how="anti"), count
+
+    def _fresh(self) -> pl.DataFrame:
+        """The keys that the read brings and that weren't landed and alive before."""
+        keys = pl.concat([Prior.no_marks(), *self._brought], how="diagonal").select("_key").unique()
+        if not keys.height:
+            return keys
+        before = Prior.load(self._table, cursor=None, keys=keys, to=self._version)
+        return keys.join(before.alive_keys(), on="_key", how="anti")
+
+    def _counted(self, column: str, high: CursorValue) -> KeyCount:
+        """The keys that are landed and alive once the read has landed."""
+        value = cursor_values(self._table, column, bound=high)
+        known = self._known_count(column, high)
+        if known is None:
+            arrived = _last(self._pending.select(["_key", column]))
+            others = self.landed.alive_rows().join(arrived, on="_key", how="anti")
+            every = pl.concat([others.select(arrived.columns), arrived])
+            beyond = every.select(value).filter(value >= high).min().item()
+            told = None if beyond is None else encode_cursor(_rounded(beyond))
+            keys = every.filter(value < high).height
+            return KeyCount(column=column, keys=keys, high=encode_cursor(high), beyond=told)
+        if not self._brought:
+            return replace(known, high=encode_cursor(high))
+        brought = pl.concat(self._brought).unique("_key", keep="last", maintain_order=True)
+        before = Prior.load(
+            self._table, cursor=None, values=[column], keys=brought.select("_key"),
+            to=self._version,
+        )  # fmt: skip
+        were = before.alive_keys(value < high).height
+        are = brought.filter(value < high).height
+        beyond = brought.select(value).filter(value >= high).min().item()
+        least = [_rounded(beyond)] if beyond is not None else []
+        if known.beyond is not None:
+            least.append(decode_cursor(known.beyond))
+        return KeyCount(
+            column=column,
+            keys=known.keys - were + are,
+            high=encode_cursor(high),
+            beyond=encode_cursor(min(least)) if least else None,
+        )
+
+    def _known_count(self, column: str, high: CursorValue) -> KeyCount | None:
+        """What the state says, where no key has come to lie below `high` by its moving on."""
+        known = self._known
+        if not isinstance(known, KeyCount) or known.column != column:
+            return None
+        if not _is_upto(known.high, high):
+            return None
+        is_passed = known.beyond is not None and not _is_from(known.beyond, high)
+        return None if is_passed else known
+
+
+def _last(rows: pa.Table) -> pl.DataFrame:
+    """The last row of every key, in the order they came."""
+    keyed = pl.DataFrame(rows).drop_nulls("_key")
+    return keyed.unique("_key", keep="last", maintain_order=True)
+
+
+def _is_upto(known: str, high: CursorValue) -> bool:
+    value = decode_cursor(known)
+    return is_comparable(value, high) and value <= high  # type: ignore[operator]
+
+
+def _is_from(known: str, high: CursorValue) -> bool:
+    value = decode_cursor(known)
+    return is_comparable(value, high) and value >= high  # type: ignore[operator]
+
+
+def _rounded(value: Any) -> CursorValue:  # noqa: ANN401 - a cell of a cursor
+    """A cell as a bound; a number with a fraction, rounded down."""
+    if isinstance(value, date | str | int):
+        return value
+    whole: int = math.floor(value)
+    return whole
