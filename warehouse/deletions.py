@@ -184,9 +184,9 @@ class _Search:
 
     def _fresh(self) -> pl.DataFrame:
         """The keys that the read brings and that weren't landed and alive before."""
-        keys = pl.concat([Prior.no_marks(), *self._brought], how="diagonal").select("_key").unique()
-        if not keys.height:
-            return keys
+        if not self._brought:
+            return Prior.no_marks().select("_key")
+        keys = pl.concat(self._brought).select("_key").unique()
         before = Prior.load(self._table, cursor=None, keys=keys, to=self._version)
         return keys.join(before.alive_keys(), on="_key", how="anti")
 

@@ -245,22 +245,28 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        properties = _properties(txns, state)
         with _translated(self.uri):
-            if rows.num_rows:
-                write_deltalake(
-                    self._handle,
-                    rows,
-                    mode="append",
-                    writer_properties=self._writer(),
-                    commit_properties=properties,
-                )
-            else:  # what writes rows costs twice as much, also where there is none
-                self._handle.create_write_transaction(
-                    [], "append", rows.schema, commit_properties=properties
-                )
-                self._handle.update_incremental()
+            write_deltalake(
+                self._handle,
+                rows,
+                mode="append",
+                writer_properties=self._writer(),
+                commit_properties=_properties(txns, state),
+            )
         return self.version
+
+    def note(self, *, txns: Mapping[str, int], state: str) -> None:
+        """Commits txns and a state without a row, at a third of the cost of an empty append.
+
+        The handle stays at its version: `catch_up` before it is used for anything else.
+
+        Raises:
+            LostRaceError: Another commit with one of the same apps came first.
+        """
+        with _translated(self.uri):
+            self._handle.create_write_transaction(
+                [], "append", self._handle.schema(), commit_properties=_properties(txns, state)
+            )
 
     def replace(
         self,

@@ -166,6 +166,7 @@ class _Landing:
         self._held: list[Checkpoint] = []
         self._at_checkpoint = self._outcome()
         self._claimed_at = time.monotonic()
+        self._is_behind = False  # of a commit of ours that held no row
 
     @cached_property
     def _prior(self) -> Prior:
@@ -369,7 +370,9 @@ class _Landing:
         after = self._told_by(rows, advance)
         if after is None:
             return
-        if self._table.catch_up():
+        # Where no row is written another run's commit is met soon enough: the library refuses ours.
+        if (rows.num_rows or self._is_behind) and self._table.catch_up():
+            self._is_behind = False
             if self._table.txn(APP) != self._expected:
                 raise LostRaceError(f"{self._landing.uri}: another run of this stream landed rows")
             self._state = Landing.state_of(self._table)
@@ -382,7 +385,11 @@ class _Landing:
         version = self._expected + bool(rows.num_rows)
         if advance is not None:
             self._held = []
-        self._table.append(rows, txns={APP: version}, state=after.to_json())
+        if rows.num_rows:
+            self._table.append(rows, txns={APP: version}, state=after.to_json())
+        else:
+            self._table.note(txns={APP: version}, state=after.to_json())
+            self._is_behind = True
         self._expected, self._state = version, after
         reached("landed")
         if rows.num_rows:

@@ -93,9 +93,11 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
     if landed.known is not None:
         digits = digits_for(landed.known.rows)
         theirs = list(source.digest("keys", digits))
-        fresh = key_hashes(landed.fresh())
-        expected = _summed(slots(fresh["_hash"], 1), before=landed.known)
-        if (now := _summed(*map(pl.DataFrame, theirs))) == expected:
+        fresh = landed.fresh()
+        expected = landed.known
+        if fresh.height:
+            expected = _summed(slots(key_hashes(fresh)["_hash"], 1), before=expected)
+        if (now := _summed(*theirs)) == expected:
             return Vanished(gone=nothing, keys=now)
     arrived = landed.arrived.select("_key").drop_nulls()
     alive = landed.alive().select("_key")
@@ -103,7 +105,7 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
     if landed.known is None:
         digits = digits_for(hashed.height)
         theirs = list(source.digest("keys", digits))
-        now = _summed(*map(pl.DataFrame, theirs))
+        now = _summed(*theirs)
     found = unequal_slots(slots(hashed["_hash"], digits), iter(theirs))
     if not found:
         return Vanished(gone=nothing, keys=now)
@@ -114,12 +116,13 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
     return Vanished(gone=gone, keys=now if gone.height == lost.height else None)
 
 
-def _summed(*slots: pl.DataFrame, before: KeySum | None = None) -> KeySum:
+def _summed(*slots: pl.DataFrame | pa.RecordBatch, before: KeySum | None = None) -> KeySum:
     """The sum of slots (`rows`, `total`), and of what was there before them."""
     rows, total = (0, 0) if before is None else (before.rows, before.total)
-    for frame in slots:
-        rows += int(frame["rows"].sum())
-        total += sum(map(int, frame["total"]))
+    for part in slots:
+        counts, sums = part["rows"], part["total"]
+        rows += sum(counts.to_list() if isinstance(counts, pl.Series) else counts.to_pylist())
+        total += sum(map(int, sums.to_list() if isinstance(sums, pl.Series) else sums.to_pylist()))
     return KeySum(rows=rows, total=total)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -55,10 +56,7 @@ class SqlComparison:
         self._form: Form | None = FORMS.get(session.dialect)
         self._encoding = "UTF8"
         if session.dialect == "postgres":
-            encoding = sa.func.current_setting("server_encoding")
-            # The slots of 16 million rows: on disk they would take as long as the rows.
-            room = sa.func.set_config("work_mem", _WORK_MEM, True)
-            self._encoding = str(session.row(statements.selected(encoding, room))[0])
+            self._encoding = str(session.row(_encoding())[0])
 
     def cannot(self, of: Of) -> str | None:
         """See `Comparison.cannot`."""
@@ -77,16 +75,13 @@ class SqlComparison:
 
     def digest(self, of: Of, digits: int) -> Iterator[pa.RecordBatch]:
         """See `Comparison.digest`."""
-        form, hashed = self._hashed(of)
-        inner = statements.selected(hashed.label("h")).select_from(self._what.source)
-        inner = form.fence(inner.where(*self._where(of)))
-        h: sa.ColumnElement[Any] = sa.column("h")
-        total = form.text(sa.func.sum(form.number(sa.func.substr(h, *SUMMED))))
-        slot = sa.func.substr(h, 1, digits)
-        named = zip(DIGEST.names, (slot, sa.func.count(), total), strict=True)
-        outer = statements.selected(*[expression.label(name) for name, expression in named])
-        fenced = inner.subquery("hashed")
-        statement = outer.select_from(fenced).where(h.is_not(None)).group_by(slot)
+        if of == "keys" and self._form is not None:
+            what = self._what
+            statement = _keys_digest(self._session.dialect, what.source, what.key, digits)
+        else:
+            form, hashed = self._hashed(of)
+            inner = statements.selected(hashed.label("h")).select_from(self._what.source)
+            statement = _digest(form, inner.where(*self._where(of)), digits)
         for batch in self._stream(statement, _DIGEST_COLUMNS):
             yield batch.select(DIGEST.names)
 
@@ -129,3 +124,31 @@ class SqlComparison:
         self, statement: statements.Statement, columns: Sequence[SourceColumn]
     ) -> Iterator[pa.RecordBatch]:
         return self._session.stream(statement, columns, batch_rows=_BATCH_ROWS)
+
+
+@lru_cache(maxsize=1_024)
+def _keys_digest(
+    dialect: str, source: sa.FromClause, key: tuple[SourceColumn, ...], digits: int
+) -> statements.Statement:
+    """The slots of every key: asked every night of every stream that looks for deletes."""
+    form = FORMS[dialect]
+    hashed = key_hash(form, key).label("h")
+    return _digest(form, statements.selected(hashed).select_from(source), digits)
+
+
+def _digest(form: Form, hashes: statements.Statement, digits: int) -> statements.Statement:
+    """The slots of some hashes (column `h`), as DIGEST."""
+    h: sa.ColumnElement[Any] = sa.column("h")
+    total = form.text(sa.func.sum(form.number(sa.func.substr(h, *SUMMED))))
+    slot = sa.func.substr(h, 1, digits)
+    named = zip(DIGEST.names, (slot, sa.func.count(), total), strict=True)
+    outer = statements.selected(*[expression.label(name) for name, expression in named])
+    fenced = form.fence(hashes).subquery("hashed")
+    return outer.select_from(fenced).where(h.is_not(None)).group_by(slot)
+
+
+@cache
+def _encoding() -> statements.Statement:
+    """PostgreSQL's encoding; and room for slots: those of 16 million rows would go to disk."""
+    room = sa.func.set_config("work_mem", _WORK_MEM, True)
+    return statements.selected(sa.func.current_setting("server_encoding"), room)

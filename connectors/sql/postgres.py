@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -100,18 +101,11 @@ class PostgresSession:
         self.is_reading = False
         self._connection = connection
         self._where = where
-        clock = statements.selected(
-            sa.func.current_setting("TimeZone"),
-            sa.func.current_setting("server_version_num"),
-            sa.cast(sa.extract("epoch", sa.func.now()) * 1_000_000, sa.BigInteger),
-        )
-        zone, version, microseconds = self.row(clock)
+        zone, version, microseconds, _ = self.row(_opening())
         self._server_zone = str(zone)
         self._version = int(version)
         self._now = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
         self.zone = timezone or self._server_zone
-        # Ranges and other times that are cast to text must not depend on who asks.
-        self.row(sa.select(sa.func.set_config("TimeZone", "UTC", True)))
 
     def describe(self, stream: SqlStream, source: sa.FromClause) -> tuple[SourceColumn, ...]:
         """See `Session.describe`."""
@@ -182,21 +176,13 @@ class PostgresSession:
         see (but not on a replica, where PostgreSQL's xmax stays what it is).
         """
         prefix = "pg" if self._version >= _SNAPSHOT_FUNCTIONS_SINCE else "txid"
-        current = "pg_current_snapshot" if prefix == "pg" else "txid_current_snapshot"
-        snapshot = getattr(sa.func, current)()
-        ends = [getattr(sa.func, f"{prefix}_snapshot_{end}")(snapshot) for end in ("xmin", "xmax")]
-        may_see = sa.func.has_table_privilege("pg_catalog.pg_locks", "SELECT")
-        told = [sa.cast(end, sa.Text) for end in ends]
-        least, ended, sees_locks = self.row(statements.selected(*told, may_see))
+        least, ended, sees_locks = self.row(_snapshot(prefix))
         open_ids = self._open_ids(int(ended)) if sees_locks else []
         return int(least), max([int(ended), *(number + 1 for number in open_ids)])
 
     def _open_ids(self, near: int) -> list[int]:
         """Ids of the transactions that are open; the locks tell their lower 32 bits."""
-        names = ("transactionid", "locktype")
-        locks = sa.table("pg_locks", *map(sa.column, names), schema="pg_catalog")
-        ids = sa.func.string_agg(sa.cast(locks.c.transactionid, sa.Text), " ")
-        (found,) = self.row(sa.select(ids).where(locks.c.locktype == "transactionid"))
+        (found,) = self.row(_transaction_locks())
         half = 1 << 31
         distances = [(int(one) - near + half) % (2 * half) - half for one in (found or "").split()]
         return [near + distance for distance in distances]
@@ -286,7 +272,45 @@ def _reader_of(cursor: dbapi.Cursor) -> pa.RecordBatchReader:
     return cursor.fetch_record_batch() if reader is None else reader
 
 
+@cache
+def _opening() -> Statement:
+    """Zone, version and clock of the server; from then on times are written in UTC.
+
+    Ranges and other times that are cast to text must not depend on who asks. What the zone was is
+    told by the inner SELECT, before the outer one sets another.
+    """
+    zone: sa.ColumnElement[str] = sa.column("zone", sa.Text)
+    told = statements.selected(
+        sa.func.current_setting("TimeZone").label("zone"),
+        sa.func.current_setting("server_version_num").label("version"),
+        sa.cast(sa.extract("epoch", sa.func.now()) * 1_000_000, sa.BigInteger).label("now"),
+    ).offset(0)
+    utc = sa.func.set_config("TimeZone", sa.case((zone.is_not(None), "UTC")), True)
+    outer = statements.selected(zone, sa.column("version"), sa.column("now"), utc)
+    return outer.select_from(told.subquery("server"))
+
+
+@cache
+def _snapshot(prefix: str) -> Statement:
+    """The snapshot's ends, and whether the role may see locks."""
+    current = "pg_current_snapshot" if prefix == "pg" else "txid_current_snapshot"
+    snapshot = getattr(sa.func, current)()
+    ends = [getattr(sa.func, f"{prefix}_snapshot_{end}")(snapshot) for end in ("xmin", "xmax")]
+    may_see = sa.func.has_table_privilege("pg_catalog.pg_locks", "SELECT")
+    return statements.selected(*[sa.cast(end, sa.Text) for end in ends], may_see)
+
+
+@cache
+def _transaction_locks() -> Statement:
+    names = ("transactionid", "locktype")
+    locks = sa.table("pg_locks", *map(sa.column, names), schema="pg_catalog")
+    ids = sa.func.string_agg(sa.cast(locks.c.transactionid, sa.Text), " ")
+    return statements.selected(ids).where(locks.c.locktype == "transactionid")
+
+
+@lru_cache(maxsize=256)
 def _compiled(statement: Statement) -> str:
+    """The SQL of a statement; of one that was compiled before, as it was."""
     return str(statement.compile(dialect=_dialect, compile_kwargs={"literal_binds": True}))
 
 

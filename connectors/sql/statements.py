@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +24,10 @@ from connectors.sql.types import SourceColumn
 from schemas.errors import ConfigError
 
 Statement = sa.Select[Any]
+
+_KEPT = 1_024
+"""Statements without a value that are kept, so that they are built and compiled once: many offices
+run the same system, with the same tables."""
 
 _NAME_PART = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 
@@ -53,6 +58,7 @@ def split_name(table: str) -> tuple[str | None, str]:
     return (None, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
 
 
+@lru_cache(maxsize=_KEPT)
 def source_of(stream: SqlStream, *, default_schema: str | None, dialect: str) -> sa.FromClause:
     """The table, view or query that a stream reads.
 
@@ -73,6 +79,7 @@ def selected(*columns: sa.ColumnElement[Any]) -> Statement:
     return statement
 
 
+@lru_cache(maxsize=_KEPT)
 def everything(source: sa.FromClause) -> Statement:
     """All columns and no row: what a driver describes the columns from."""
     return sa.select(sa.literal_column("*")).select_from(source).limit(0)
@@ -169,6 +176,7 @@ def counts(
     return selected(*named).select_from(source)
 
 
+@lru_cache(maxsize=_KEPT)
 def highest(source: sa.FromClause, column: SourceColumn) -> Statement:
     """The greatest cursor value, as text."""
     cursor = raw(column)
