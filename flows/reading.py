@@ -178,7 +178,7 @@ class _Reading:
                     screen=cache(self._screen),
                     watched=rejected_only(self._context, self._source, self._stream),
                 ),
-                at=table,
+                at=None if table is None else (table, state),
             )
 
     def _follow(self, follower: Follower) -> None:

@@ -27,6 +27,7 @@ from warehouse.vanished import LandedKeys, believed
 
 MOST_BROUGHT: Final = 500_000
 """Rows of a read whose keys are remembered; where more land, everything is looked at."""
+_NO_KEYS: Final = Prior.no_marks().select("_key")
 
 
 class Deletions:
@@ -168,7 +169,7 @@ class _Search:
                     known=self._known if isinstance(self._known, KeySum) else None,
                     fresh=self._fresh,
                     alive=lambda: self.landed.alive_keys(),  # noqa: PLW0108 - not loaded until asked
-                    arrived=pl.DataFrame(self._pending.select(["_key"])),
+                    arrived=lambda: pl.DataFrame(self._pending.select(["_key"])),
                 )
             )
             if found is not None:
@@ -178,14 +179,14 @@ class _Search:
         count = self._counted(*end.below)
         # Of people who are forgotten the source counts rows that didn't land.
         if end.source_rows >= count.keys and self._read.screen() is None:
-            return Prior.no_marks().select("_key"), count
+            return _NO_KEYS, count
         there = self._read.stamp.keys(end.keys())
         return self.landed.alive_keys().join(there, on="_key", how="anti"), count
 
     def _fresh(self) -> pl.DataFrame:
         """The keys that the read brings and that weren't landed and alive before."""
         if not self._brought:
-            return Prior.no_marks().select("_key")
+            return _NO_KEYS
         keys = pl.concat(self._brought).select("_key").unique()
         before = Prior.load(self._table, cursor=None, keys=keys, to=self._version)
         return keys.join(before.alive_keys(), on="_key", how="anti")

@@ -128,12 +128,15 @@ class Landing:
             raise WarehouseError(f"{self.uri}: nothing has landed here yet: sync the stream first")
         return table
 
-    def land(self, read: LandingRead, *, at: Table | None = None) -> LandOutcome:
+    def land(
+        self, read: LandingRead, *, at: tuple[Table, StreamState] | None = None
+    ) -> LandOutcome:
         """Lands what is new of a read. See the module's words on commits.
 
         Args:
             read: The read.
-            at: The table that the read was made for, opened before; by default as it is now.
+            at: The table that the read was made for, opened before, and its state; by default as
+                they are now.
 
         Raises:
             LostRaceError: Another run of the stream landed rows meanwhile: read again.
@@ -146,18 +149,20 @@ class Landing:
 class _Landing:
     """The landing of one read: its counters, its pending rows, what it has seen."""
 
-    def __init__(self, landing: Landing, read: LandingRead, at: Table | None) -> None:
+    def __init__(
+        self, landing: Landing, read: LandingRead, at: tuple[Table, StreamState] | None
+    ) -> None:
         self._landing = landing
         self._read = read
         self._schema = landing_schema(read.schema)
-        table = at or Table.open_or_create(landing.uri, self._schema)
+        table, state = at or (Table.open_or_create(landing.uri, self._schema), None)
         if added := columns_to_add(table.schema, self._schema):
             table.add_columns(added)
         self._table = table
         self._expected = table.txn(APP)
         if read.expected is not None and read.expected != self._expected:
             raise LostRaceError(f"{landing.uri}: another run of this stream landed rows")
-        self._state = Landing.state_of(table)
+        self._state = Landing.state_of(table) if state is None else state
         self._deletions = Deletions(read, self._state, version=self._expected)
         self._seen: list[pl.DataFrame] = []
         self._taken_back = Withdrawals(is_whole=read.is_whole, watched=read.watched)

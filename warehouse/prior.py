@@ -11,6 +11,7 @@ import pyarrow as pa
 from warehouse.delta import Table
 
 _MARKS = {"_key": pl.String, "_row_hash": pl.String}
+_NO_MARKS = pl.DataFrame(schema=_MARKS)
 
 
 def cursor_values(table: Table, column: str, *, bound: Any) -> pl.Expr:  # noqa: ANN401
@@ -91,7 +92,7 @@ class Prior:
     @staticmethod
     def no_marks() -> pl.DataFrame:
         """An empty frame of (key, hash)."""
-        return pl.DataFrame(schema=_MARKS)
+        return _NO_MARKS
 
     @property
     def is_empty(self) -> bool:

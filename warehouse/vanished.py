@@ -22,6 +22,7 @@ from warehouse.slots import digits_for, slots, unequal_slots
 from warehouse.state import KeySum
 
 DELETE_GUARD: Final = 0.05
+_NO_KEYS: Final = pl.DataFrame(schema={"_key": pl.String})
 ALWAYS_BELIEVED: Final = 10
 """So many keys of one month may be gone without the month's own guard."""
 
@@ -52,7 +53,7 @@ class LandedKeys:
     known: KeySum | None
     fresh: Callable[[], pl.DataFrame]
     alive: Callable[[], pl.DataFrame]
-    arrived: pl.DataFrame
+    arrived: Callable[[], pl.DataFrame]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,6 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
         source: The source.
         read: Makes keys of the source's columns.
     """
-    nothing = pl.DataFrame(schema={"_key": pl.String})
     theirs: list[pa.RecordBatch] = []
     if landed.known is not None:
         digits = digits_for(landed.known.rows)
@@ -98,8 +98,8 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
         if fresh.height:
             expected = _summed(slots(key_hashes(fresh)["_hash"], 1), before=expected)
         if (now := _summed(*theirs)) == expected:
-            return Vanished(gone=nothing, keys=now)
-    arrived = landed.arrived.select("_key").drop_nulls()
+            return Vanished(gone=_NO_KEYS, keys=now)
+    arrived = landed.arrived().drop_nulls()
     alive = landed.alive().select("_key")
     hashed = key_hashes(pl.concat([alive, arrived]).unique())
     if landed.known is None:
@@ -108,7 +108,7 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
         now = _summed(*theirs)
     found = unequal_slots(slots(hashed["_hash"], digits), iter(theirs))
     if not found:
-        return Vanished(gone=nothing, keys=now)
+        return Vanished(gone=_NO_KEYS, keys=now)
     suspects = hashed.filter(pl.col("_hash").str.slice(0, digits).is_in(found))
     lost = suspects.join(read.keys(source.keys(found)), on="_key", how="anti")
     gone = alive.join(lost, on="_key", how="semi")

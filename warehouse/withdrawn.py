@@ -18,6 +18,10 @@ Watched = Callable[[frozenset[str]], pl.DataFrame]
 """Paths of files to the `_key` of records of theirs that were rejected, and never accepted."""
 
 
+_NO_HASHES = pl.DataFrame(schema={"_row_hash": pl.String})
+_NO_KEYS = pl.DataFrame(schema={"_key": pl.String})
+
+
 def stood_in(files: frozenset[str]) -> pl.Expr:
     """Whether a row stood in one of some files; a sheet of a workbook is `PATH#SHEET`."""
     place = pl.col("_file")
@@ -36,8 +40,8 @@ class Withdrawals:
     def __init__(self, *, is_whole: bool, watched: Watched | None) -> None:
         self._is_whole = is_whole
         self._watched = None if is_whole else watched
-        self._hashes = [pl.DataFrame(schema={"_row_hash": pl.String})]
-        self._keys = [pl.DataFrame(schema={"_key": pl.String})]
+        self._hashes = [_NO_HASHES]
+        self._keys = [_NO_KEYS]
 
     def saw(self, marks: pl.DataFrame) -> None:
         """Takes note of rows (`_key`, `_row_hash`) that are there."""
