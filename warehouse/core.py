@@ -40,6 +40,7 @@ BUMPED: Final = (
 )
 MARKED: Final = (*BUMPED, "_sync_id", "_changed_at")
 OPERATION: Final = pa.field("_op", pa.string())
+_FEW_KEYS: Final = 50_000  # are looked for one by one
 
 
 @dataclass
@@ -174,13 +175,19 @@ class Integration:
             if is_many:
                 lines = pl.concat([part.lines for part in derived if part.lines is not None])
             else:
-                keys = candidates.select("_key").drop_nulls().unique()
-                before = [rejected_before(self.quarantine.scan(), f, keys) for f in chosen]
-                order = [*KEY, "_version", "_landing_version", "_row"]
-                earlier = pl.concat(before).join(candidates, on=order, how="anti")
-                candidates = pl.concat([candidates, earlier])
+                candidates = self._with_rejected(candidates, chosen)
             plans.append(plan_merge(candidates, existing, lines=lines))
         return values, plans
+
+    def _with_rejected(self, candidates: pl.DataFrame, feeds: Sequence[Feed]) -> pl.DataFrame:
+        """The candidates of `same` feeds, and the earlier rejected copies of their keys."""
+        if not self.quarantine.table().rows:
+            return candidates
+        keys = candidates.select("_key").drop_nulls().unique()
+        held = self.quarantine.scan()
+        before = pl.concat([rejected_before(held, feed, keys) for feed in feeds])
+        order = [*KEY, "_version", "_landing_version", "_row"]
+        return pl.concat([candidates, before.join(candidates, on=order, how="anti")])
 
     def _as_decided(self, values: pl.DataFrame) -> pl.DataFrame:
         """Rows of earlier versions, rejected where they were: only a rebuild decides anew.
@@ -212,14 +219,18 @@ class Integration:
         )
 
     def _existing(self, core: Table, values: pl.DataFrame, feeds: Sequence[Feed]) -> pl.DataFrame:
+        """The core rows of the keys among some values."""
+        if not core.rows:
+            return pl.DataFrame(schema=EXISTING)
         keys = values.select(KEY).drop_nulls().unique()
-        return (
-            core.scan()
-            .filter(pl.col("_source").is_in(sorted({feed.source for feed in feeds})))
-            .select(EXISTING.keys())
-            .join(keys.lazy(), on=KEY, how="semi")
-            .collect(engine="streaming")
-        )
+        own = core.scan().filter(pl.col("_source").is_in(sorted({feed.source for feed in feeds})))
+        if keys.height > _FEW_KEYS:
+            # Most keys of a load are new: the keys alone say so, a fraction of all that is wanted.
+            keys = own.select(KEY).join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
+        rows = own.select(EXISTING.keys())
+        if keys.height <= _FEW_KEYS:  # pushed down to the files: of other rows only the key is read
+            rows = rows.filter(pl.col("_key").is_in(keys["_key"].implode()))
+        return rows.join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
 
     def _commit(
         self, core: Table, values: pl.DataFrame, writes: pl.DataFrame, txns: dict[str, int]

@@ -17,6 +17,7 @@ import pyarrow as pa
 from schemas.errors import ConfigError, WarehouseError
 
 _MEMORY_LIMIT: Final = "1GB"
+_BATCH_ROWS: Final = 10_000
 _INTERRUPTED: Final = "Query interrupted"
 
 
@@ -72,9 +73,11 @@ def md5_of(expression: str, rows: pa.Table) -> pa.Array:
         expression: SQL over the columns of `rows`.
         rows: The input; it may not have a column called `_hash`.
     """
+    # Every core takes a batch; the rows of one large batch would be one's alone.
+    parts = pa.Table.from_batches(rows.to_batches(max_chunksize=_BATCH_ROWS), rows.schema)
     connection = _shared().cursor()
     try:
-        connection.register("input_rows", rows)
+        connection.register("input_rows", parts)
         query = f"SELECT md5({expression}) AS _hash FROM input_rows"  # noqa: S608 - column positions
         with _interruptible():
             hashes = connection.sql(query).to_arrow_table().column("_hash").combine_chunks()

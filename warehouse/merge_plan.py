@@ -115,6 +115,8 @@ def plan_merge(
         The plan. It depends on the order of rows in no frame.
     """
     keyed = candidates.filter(pl.col("_key").is_not_null())
+    if lines is None and existing.is_empty() and _are_all_different(keyed):
+        return _plan_of_new(candidates, keyed)
     is_whole = is_whole or lines is not None
     pool = keyed if is_whole else _with_existing(keyed, existing)
     several = pool.group_by(KEY).len().filter(pl.col("len") > 1)
@@ -127,9 +129,44 @@ def plan_merge(
     )
     state = state.with_columns(pl.col("_is_stale").fill_null(value=False))
     batch = candidates.filter(pl.col("_in_batch"), ~pl.col("_is_copy"))
+    return _plan(state, _fates(batch, state))
+
+
+def _are_all_different(keyed: pl.DataFrame) -> bool:
+    """Whether every key is there once."""
+    if keyed["_source"].n_unique() == 1:  # as a rule; one column is looked through sooner than two
+        return keyed["_key"].n_unique() == keyed.height
+    return keyed.select(KEY).is_unique().all()
+
+
+def _plan_of_new(candidates: pl.DataFrame, keyed: pl.DataFrame) -> MergePlan:
+    """The plan where core has none of the keys and each comes once: nothing is compared.
+
+    What a first load is made of. It is the same as in general, without looking each key up again.
+    """
+    state = keyed.filter(pl.col("_accepted")).with_columns(
+        pl.when(pl.col("_tombstone")).then(pl.col("_read_at")).alias("_deleted_at"),
+        pl.lit(value=False).alias("_is_stale"),
+        pl.lit(value=False).alias("is_known"),
+        pl.lit(None, EXISTING["_deleted_at"]).alias("old_deleted_at"),
+        pl.lit(None, EXISTING["_month"]).alias("old_month"),
+    )
+    is_new = pl.col("_key").is_not_null() & pl.col("_id").is_not_null()
+    fate = (
+        pl.when(~pl.col("_accepted"))
+        .then(pl.lit("quarantined"))
+        .when(is_new)
+        .then(pl.lit("inserted"))
+        .otherwise(pl.lit("superseded"))
+    )
+    batch = candidates.filter(pl.col("_in_batch"), ~pl.col("_is_copy"))
+    return _plan(state, _counted(batch, fate))
+
+
+def _plan(state: pl.DataFrame, fates: pl.DataFrame) -> MergePlan:
     return MergePlan(
         writes=_writes(state),
-        fates=_fates(batch, state),
+        fates=fates,
         tombstoned=state.filter(
             pl.col("_deleted_at").is_not_null(),
             ~pl.col("is_known") | pl.col("old_deleted_at").is_null(),
@@ -354,6 +391,10 @@ def _fates(batch: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("folded"))
         .otherwise(pl.lit("superseded"))
     )
+    return _counted(rows, fate)
+
+
+def _counted(rows: pl.DataFrame, fate: pl.Expr) -> pl.DataFrame:
     return (
         rows.select("_source", "_stream", fate.alias("fate"))
         .group_by("_source", "_stream", "fate")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
@@ -278,9 +279,12 @@ def test_nightly_merges_one_late_merge_and_a_rebuild_give_one_core(
 
 
 @SETTINGS
-@given(nights=offices())
-def test_core_holds_the_newest_good_version_of_what_the_office_has(nights: list[list[Row]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+@given(nights=offices(), few=st.sampled_from([0, 2, 50_000]))
+def test_core_holds_the_newest_good_version_of_what_the_office_has(
+    nights: list[list[Row]], few: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warehouse.core._FEW_KEYS", few)  # how the keys of a batch are looked for
         house = House(Path(folder), mapping_of(MENDED, key="line"), Landing(f"{folder}/landing"))
         newest: dict[str, Row] = {}
         for night, rows in enumerate(nights):

@@ -379,3 +379,34 @@ def test_a_row_without_a_key_is_counted_as_quarantined() -> None:
     plan = plan_merge(keyless, pl.DataFrame(schema=EXISTING))
     assert plan.writes.is_empty()
     assert plan.fates.rows() == [("s", "t", "quarantined", 1)]
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(rows=landings(is_many=False), keyless=st.integers(0, 2))
+def test_keys_that_come_once_are_planned_as_if_others_came_twice(
+    rows: list[Landed], keyless: int
+) -> None:
+    once = list({r.key: r for r in rows}.values())
+    twice = [
+        Landed(1, 98, "z", "z", 1, "x", True, False),
+        Landed(1, 99, "z", "z", 2, "y", True, False),
+    ]
+    versions = set(versions_of(rows))
+    nothing = pl.DataFrame(schema=EXISTING)
+
+    def plan_of(some: list[Landed]) -> MergePlan:
+        nameless = [replace(r, key="none", is_accepted=False) for r in once[:keyless]]
+        frame = candidates([*once, *nameless, *some], versions | {1}, folds=False)
+        unnamed = pl.when(pl.col("_key") != "none").then(pl.col("_key"))
+        return plan_merge(frame.with_columns(unnamed.alias("_key")), nothing)
+
+    alone, beside = plan_of([]), plan_of(twice)
+    others = beside.writes.filter(pl.col("_key") != "z")
+    assert alone.writes.sort("_key").equals(others.sort("_key"))
+    told = {fate: count for _, _, fate, count in beside.fates.iter_rows()}
+    told["inserted"] -= 1
+    told["superseded"] -= 1
+    assert {fate: n for _, _, fate, n in alone.fates.iter_rows()} == {
+        f: n for f, n in told.items() if n
+    }
+    assert alone.tombstoned.sort("_stream").equals(beside.tombstoned.sort("_stream"))
