@@ -19,7 +19,6 @@ from typing import Final
 
 import polars as pl
 import pyarrow as pa
-from polars.exceptions import PanicException
 
 from warehouse.core import Counts, Integration
 from warehouse.feeds import Derived, Feed, derive_rows
@@ -109,6 +108,7 @@ class Follower:
         self._versions: dict[int, _Version] = {}
         self._kept = 0
         self._unmerged = 0
+        self._committed = 0
         self._is_off = False
 
     def __enter__(self) -> Follower:
@@ -146,12 +146,14 @@ class Follower:
 
     def landed(self, version: int, rows: int) -> None:
         """A landing version is committed, with so many rows."""
+        self._committed = version
         self._put(_Landed(version=version, rows=rows))
 
     def derived(self, feed: Feed, *, after: int, to: int) -> Derived | None:
         """What is derived of a window, or None where it isn't whole.
 
-        Of a `many` feed only the first window is: a later one needs the history beside it.
+        Of a `many` feed only the first window is: a later one needs the history beside it. Once
+        others have committed to landing, `forget` may have taken rows out: then nothing is.
         """
         if feed.is_many and after:
             return None
@@ -161,7 +163,9 @@ class Follower:
             if version is None or not version.is_landed or feed.entity.name not in version.parts:
                 return None
             parts += version.parts[feed.entity.name]
-        return _joined(parts) if parts else None
+        if not parts or feed.landing.version() != self._committed:
+            return None
+        return _joined(parts)
 
     def _put(self, item: _Piece | _Landed) -> None:
         if self._is_off:
@@ -180,7 +184,8 @@ class Follower:
                     self._derive(item)
                 else:
                     self._land(item)
-            except (Exception, PanicException):  # noqa: BLE001 - the integration meets and reports it
+            except BaseException:  # noqa: BLE001 - the integration meets and reports it
+                # Panics of Rust too, each library's of its own class: nobody would empty the pipe.
                 self._is_off = True
                 self.forget()
 

@@ -18,7 +18,7 @@ from schemas.personal import compact
 from warehouse.ahead import ahead
 from warehouse.core import Integration
 from warehouse.delta import Table, as_table, retried, sql_text
-from warehouse.feeds import Feed, derive_alone
+from warehouse.feeds import Feed
 from warehouse.forgotten import Marks
 from warehouse.hashing import row_hashes
 from warehouse.landing import APP, Landing
@@ -234,9 +234,7 @@ class CoreSweep:
         )
         writes = found.writes.join(keys, on="_key", how="semi")
         parts = [pl.DataFrame(core_schema(self.integration.entity).empty_table())]
-        for feed, after, to, first in found.windows:
-            numbers = pl.int_range(pl.len(), dtype=pl.Int64) + first
-            rows = derive_alone(feed, after=after, to=to).rows.with_columns(numbers.alias("_id"))
+        for rows in found.values():
             chosen = writes.join(rows.select("_id"), on="_id", how="semi")
             if chosen.height:
                 made = self.integration.core_rows(rows, chosen)

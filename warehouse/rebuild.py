@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
@@ -16,12 +17,15 @@ import pyarrow as pa
 from schemas.fields import core_schema
 from warehouse.ahead import ahead
 from warehouse.core import Counts, Integration, count_merge
-from warehouse.delta import Table, as_table, retried, sql_text
+from warehouse.delta import LostRaceError, Table, as_table, retried, sql_text
 from warehouse.discards import carried, discards, without_discards
 from warehouse.feeds import Feed, as_candidates, derive_alone
 from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, MergePlan, plan_merge
 from warehouse.phases import reached
 from warehouse.quarantine import SCHEMA, UNSPLIT
+
+_SAME: Final = ("_key", "_landing_version", "_row", "_row_hash")
+"""What tells that a derived row is the one that had its number."""
 
 
 @dataclass(kw_only=True)
@@ -45,6 +49,18 @@ class Projection:
         """One row per key of core."""
         nothing = plan_merge(pl.DataFrame(schema=CANDIDATE), pl.DataFrame(schema=EXISTING))
         return pl.concat([nothing.writes, *(plan.writes for plan in self.plans)])
+
+    def values(self) -> Iterator[pl.DataFrame]:
+        """The derived rows of every window once more, with their values, numbered as they were.
+
+        Raises:
+            LostRaceError: Retention or `forget` has rewritten landing meanwhile: project anew.
+        """
+        for (feed, after, to, first_id), known in zip(self.windows, self.derived, strict=True):
+            rows = _numbered(derive_alone(feed, after=after, to=to).rows, first_id)
+            if not as_candidates(rows).select(_SAME).equals(known.select(_SAME)):
+                raise LostRaceError(f"{feed.landing.uri}: another run rewrote what had landed")
+            yield rows
 
 
 def project(
@@ -150,8 +166,7 @@ def _core_batches(
     integration: Integration, found: Projection, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     writes = found.writes
-    for feed, after, to, first_id in found.windows:
-        rows = _numbered(derive_alone(feed, after=after, to=to).rows, first_id)
+    for rows in found.values():
         chosen = writes.join(rows.select("_id"), on="_id", how="semi")
         yield from as_table(integration.core_rows(rows, chosen), schema).to_batches()
 

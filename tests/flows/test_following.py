@@ -106,6 +106,24 @@ def test_nights_that_are_followed_give_what_nights_that_are_not_give(
         assert state_of(followed) == state_of(other)
 
 
+class Panic(BaseException):
+    """As Rust's: no `Exception`."""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("small_steps")
+def test_a_panic_beside_the_read_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def panics(*_: Any, **__: Any) -> Any:
+        raise Panic
+
+    office = opened(tmp_path)
+    monkeypatch.setattr(following, "derive_rows", panics)
+    assert all(conserves(one) for one in synced(office))
+    assert_right(office)
+
+
 def opened(tmp_path: Path) -> ChangingOffice:
     office = ChangingOffice(tmp_path, random.Random(7), keys=10_000)
     office.open(rows=ROWS)

@@ -21,6 +21,7 @@ from tests.support.truth import assert_everything_has_landed
 from tests.warehouse.test_merge_laws import Landed, candidates, landings, lines_of
 from warehouse.delta import Table
 from warehouse.merge_plan import EXISTING, KEY, ORDER, plan_merge
+from warehouse.phases import listen
 from warehouse.retention import Fed, superseded
 
 PLACE = ["_landing_version", "_row"]
@@ -101,6 +102,28 @@ def landed(office: ChangingOffice, stream: str) -> int:
     table = Table.open(f"{office.warehouse}/restricted/landing/so-thu/{stream}")
     assert table is not None
     return table.rows
+
+
+def test_a_rebuild_beside_retention_takes_no_value_for_another_s(tmp_path: Path) -> None:
+    office = ChangingOffice(tmp_path, random.Random(8), keys=12)
+    office.open(rows=25)
+    for _ in range(2):
+        sync(office.context, [], SyncOptions(accept_deletes=True))
+        for _ in range(25):
+            office.change()
+    before, rows = dump(office), landed(office, "ho_so")
+    armed = [True]
+
+    def trim(phase: str) -> None:
+        if armed and phase == "core_commit":
+            armed.clear()
+            maintain(office.context, MaintainOptions(retention=0, landing_older_than=0))
+
+    listen(trim)
+    rebuild(office.context, "so-thu")
+    assert landed(office, "ho_so") < rows
+    assert dump(office) == before
+    assert audit(office.context, []).findings == ()
 
 
 @pytest.mark.slow
