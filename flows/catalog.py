@@ -43,6 +43,11 @@ class Stream:
         """The entities it feeds, in the order of the YAML."""
         return tuple(into.entity for into in self.mapping.into)
 
+    @property
+    def adds_only(self) -> bool:
+        """What was read of it once goes on to count, repeated or not: files added to others."""
+        return self.spec.mode == "increment" and self.spec.cursor is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:

@@ -27,6 +27,7 @@ from warehouse.hashing import row_hashes
 from warehouse.intervals import Interval
 from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
+from warehouse.screening import Screen
 from warehouse.state import StreamState, decode_cursor
 
 
@@ -100,7 +101,7 @@ class _Comparing:
         self._options = options
         self._sync_id = sync_id
         self._months = months_of(stream)
-        self._screen = screen_of(context, source.name, stream)
+        self._screen: Screen
         self._rows = 0
 
     def run(self) -> Compared | None:
@@ -110,6 +111,8 @@ class _Comparing:
         is_covered = self._spec.cursor is None or bool(state.coverage)
         if table is None or state.last_read_at is None or not is_covered:
             return None
+        # Behind the table: whoever is forgotten from now on makes a repair compare again.
+        self._screen = screen_of(self._context, self._source, self._stream)
         self._rows = 0
         stamp = ReadStamp(key=self._spec.key, read_at=self._context.clock(), sync_id=self._sync_id)
         landed = Landed.load(
@@ -117,7 +120,7 @@ class _Comparing:
             version=landing.version_of(table),
             columns=self._spec.columns,
             months=self._months,
-            keeps_all=self._spec.mode == "increment" and self._spec.cursor is None,
+            keeps_all=self._stream.adds_only,
             tells_gone=self._spec.mode == "snapshot",
         )
         with self._opened(state) as comparison:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cache
 
 import pyarrow as pa
 
@@ -161,21 +160,23 @@ class _Reading:
         follower = follower_of(self._context, self._of, self._stream, sync_id=self._sync_id)
         self._follow(follower)
         with self._opened(self._request(self._parts[0], state), state) as read, follower:
+            is_whole = self._claims.is_whole and not self._skipped_files(read, state)
             return self._landing.land(
                 LandingRead(
                     stamp=self._stamp(read_at),
                     schema=read.schema,
                     batches=self._batches(read, state),
-                    is_whole=self._claims.is_whole and not self._skipped_files(read, state),
+                    is_whole=is_whole,
                     finds_deletes=self._spec.mode == "snapshot" and self._options.limit is None,
                     cursor=self._lower_bound(read.schema),
                     accept_deletes=self._options.accept_deletes,
                     months=months_of(self._stream),
+                    files=frozenset() if is_whole else frozenset(state.files),
                     ended=lambda: self._ended(state, read_at),
                     claimed=self._claim,
                     arrived=follower.arrived,
                     landed=follower.landed,
-                    screen=cache(self._screen),
+                    screen=self._screen,
                     watched=rejected_only(self._context, self._source, self._stream),
                 ),
                 at=None if table is None else (table, state),

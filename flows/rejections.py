@@ -37,7 +37,7 @@ def rejected_only(context: Context, source: str, stream: Stream) -> Watched | No
 
     None for a stream that isn't read from such files: there a whole read buries what is gone.
     """
-    if stream.spec.mode != "increment" or stream.spec.cursor is not None:
+    if not stream.adds_only:
         return None
 
     def watched(files: frozenset[str]) -> pl.DataFrame:

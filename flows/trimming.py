@@ -15,6 +15,9 @@ def trim(
 ) -> Iterator[tuple[str, int | LienThongError]]:
     """Takes superseded copies out of every landing that the catalog maps.
 
+    Where files are added to others the older ones are still there: without every copy that came of
+    them, the next read of one and a comparison would take its rows for new.
+
     Yields:
         The landing's path below the warehouse, and the rows that went, or what stood against it.
     """
@@ -23,7 +26,7 @@ def trim(
             names = dict.fromkeys(stream.entities)
             feeds = [feed_of(context, source, stream, name) for name in names]
             path = f"restricted/landing/{source.name}/{stream.name}"
-            if not feeds:
+            if not feeds or stream.adds_only:
                 continue
             try:
                 cores = [context.warehouse.core(name) for name in names]

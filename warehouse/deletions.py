@@ -82,6 +82,7 @@ class Deletions:
         pending: pa.Table,
         prior: Callable[[], Prior],
         seen: Callable[[], pl.DataFrame],
+        is_screened: Callable[[], bool],
     ) -> tuple[pl.DataFrame, int]:
         """The (key, hash) rows of vanished keys to bury, and how many keys wait for a person.
 
@@ -91,6 +92,7 @@ class Deletions:
             pending: Rows of the read that aren't committed yet.
             prior: What had landed before a whole read.
             seen: Every (key, hash) of a whole read.
+            is_screened: Whether rows of people are kept out: the source counts them too.
         """
         nothing = Prior.no_marks()
         if not (self._read.finds_deletes and end.is_complete):
@@ -102,13 +104,17 @@ class Deletions:
         else:
             search = _Search(
                 self._read, end, table, pending=pending, version=self._version,
-                known=self._known, brought=self._brought,
+                known=self._known, brought=self._brought, is_screened=is_screened,
             )  # fmt: skip
             found = search.found()
             if found is None:
                 return nothing, 0
-            gone, now = found
-            self.keys = now
+            missing, now = found
+            # The tombstone of a key that this read brings would be a copy of the row before: to
+            # whoever orders copies by the source's versions, an older one. The next read buries it.
+            arrived = pl.DataFrame(pending.select(["_key"])).drop_nulls()
+            gone = missing.join(arrived, on="_key", how="anti")
+            self.keys = now = now if gone.height == missing.height else None
             if not gone.height:
                 return nothing, 0
             landed = search.landed
@@ -138,6 +144,7 @@ class _Search:
         version: int,
         known: KeySum | KeyCount | None,
         brought: Sequence[pl.DataFrame],
+        is_screened: Callable[[], bool],
     ) -> None:
         self._read = read
         self._end = end
@@ -146,6 +153,7 @@ class _Search:
         self._version = version
         self._known = known
         self._brought = brought
+        self._is_screened = is_screened
 
     @cached_property
     def landed(self) -> Prior:
@@ -178,7 +186,7 @@ class _Search:
             return None
         count = self._counted(*end.below)
         # Of people who are forgotten the source counts rows that didn't land.
-        if end.source_rows >= count.keys and self._read.screen() is None:
+        if end.source_rows >= count.keys and not self._is_screened():
             return _NO_KEYS, count
         there = self._read.stamp.keys(end.keys())
         return self.landed.alive_keys().join(there, on="_key", how="anti"), count

@@ -24,6 +24,7 @@ from schemas.rows import LANDING
 from warehouse.ahead import ahead
 from warehouse.deletions import Deletions
 from warehouse.delta import LostRaceError, Table, as_table
+from warehouse.files_again import FilesAgain
 from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
 from warehouse.landing_stamp import stamp
@@ -164,6 +165,7 @@ class _Landing:
             raise LostRaceError(f"{landing.uri}: another run of this stream landed rows")
         self._state = Landing.state_of(table) if state is None else state
         self._deletions = Deletions(read, self._state, version=self._expected)
+        self._files = FilesAgain(table, read.files) if read.files else None
         self._seen: list[pl.DataFrame] = []
         self._taken_back = Withdrawals(is_whole=read.is_whole, watched=read.watched)
         self._rows = self._landed = self._same = self._unreadable = 0
@@ -172,6 +174,11 @@ class _Landing:
         self._at_checkpoint = self._outcome()
         self._claimed_at = time.monotonic()
         self._is_behind = False  # of a commit of ours that held no row
+
+    @cached_property
+    def _screen(self) -> Callable[[pa.Table, pa.Table], pa.Table] | None:
+        """What keeps rows of forgotten people out, as it is now that the table is open."""
+        return self._read.screen()
 
     @cached_property
     def _prior(self) -> Prior:
@@ -263,8 +270,8 @@ class _Landing:
 
     def _new_rows(self, chunk: pa.Table) -> pa.Table:
         rows = stamp(chunk, self._table.schema, self._read.stamp, first_row=self._next_row)
-        if (screen := self._read.screen()) is not None:
-            screened = screen(chunk, rows)
+        if self._screen is not None:
+            screened = self._screen(chunk, rows)
             if screened is not chunk:
                 rows = stamp(
                     screened, self._table.schema, self._read.stamp, first_row=self._next_row
@@ -281,7 +288,10 @@ class _Landing:
         if self._read.is_whole:
             self._seen.append(marks)
         self._taken_back.saw(marks)
-        fresh = rows.filter(self._prior.is_new(marks).to_arrow())
+        is_new = self._prior.is_new(marks)
+        if self._files is not None:
+            is_new = self._files.are_new(rows, is_new)
+        fresh = rows.filter(is_new.to_arrow())
         broken = fresh.num_rows - fresh.column("_unreadable").null_count
         self._unreadable += broken
         self._landed += fresh.num_rows - broken
@@ -291,7 +301,12 @@ class _Landing:
 
     def _finish(self, pending: pa.Table, end: ReadEnd) -> tuple[int, int]:
         gone, waiting = self._deletions.find(
-            end, self._table, pending=pending, prior=lambda: self._prior, seen=self._all_seen
+            end,
+            self._table,
+            pending=pending,
+            prior=lambda: self._prior,
+            seen=self._all_seen,
+            is_screened=lambda: self._screen is not None,
         )
         parts = [pending]
         if end.is_complete and self._seen and (again := self._again()).height:

@@ -34,6 +34,10 @@ class Checkpoint:
     is_apart: bool = False
 
 
+Screening = Callable[[pa.Table, pa.Table], pa.Table]
+"""Rows as delivered and as stamped to what may land of the delivered ones."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LandingRead:
     """One read, ready to land.
@@ -48,13 +52,16 @@ class LandingRead:
         accept_deletes: Believe that many keys, or all, are gone.
         months: Columns that may tell a row's month, for the guard of a month.
         lands_all: Land every row, also one that is landed already.
+        files: Paths of files that were read before; what one of them had then isn't new when it
+            comes again. None of a whole read, which is the newest word on every row.
         expected: The landing version that the read was made for; None: any.
         ended: Called once the batches are exhausted: what the read found.
         claimed: Called after each checkpoint's commit, with the counts of what is landed by then.
         arrived: Called with rows as they will land, and the landing version that they will have.
         landed: Called after each commit, with its landing version and its rows.
-        screen: Gives what takes rows of people out who are forgotten, or None where nobody is;
-            asked once landing is opened. Rows taken out aren't counted.
+        screen: Gives what takes rows of people out who are forgotten, None where nobody is. Asked
+            once the table is open: whoever is forgotten later makes this read begin again. Rows
+            that are taken out aren't counted.
         watched: See `warehouse.withdrawn`.
     """
 
@@ -67,6 +74,7 @@ class LandingRead:
     accept_deletes: bool = False
     months: Sequence[MonthOf] = ()
     lands_all: bool = False
+    files: frozenset[str] = frozenset()
     expected: int | None = None
     ended: Callable[[], ReadEnd]
     claimed: Callable[[LandOutcome], None] = lambda outcome: None

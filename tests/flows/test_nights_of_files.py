@@ -70,6 +70,35 @@ def test_a_vanished_file_of_increments_buries_nothing(folder: Folder) -> None:
     assert silent.landing_version == night.landing_version
 
 
+def test_a_journal_that_grows_brings_no_older_line_back(folder: Folder) -> None:
+    folder.mode("increment")
+    lines = ["so,ten", "HS-1,nộp", "HS-2,nộp"]
+    landed = []
+    for line in ("HS-1,trả", "HS-3,nộp", "HS-1,nộp", "HS-1,trả", "HS-4,nộp"):
+        lines.append(line)
+        (folder.root / "so.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        landed.append(folder.nights.dossier(OFFICE).landed)
+        said = dict(one.split(",") for one in lines[1:])  # the last line of a key is its word
+        assert folder.names() == said
+    assert landed == [3, 1, 1, 1, 1]
+
+
+def test_a_corrected_file_brings_nothing_back_that_later_files_changed(folder: Folder) -> None:
+    folder.mode("increment")
+    folder.file("1.csv", rows(1))
+    folder.nights.dossier(OFFICE)
+    folder.file("2.csv", {"HS-1": "sửa", "HS-2": "sửa"})
+    folder.nights.dossier(OFFICE)
+    folder.file("1.csv", {"HS-0": "sót", **rows(1), "HS-3": "đính chính"})
+    night = folder.nights.dossier(OFFICE)
+    assert (night.landed, done(night)) == (2, {"inserted": 1, "updated": 1})
+    expected = {**rows(1), "HS-0": "sót", "HS-1": "sửa", "HS-2": "sửa", "HS-3": "đính chính"}
+    assert folder.names() == expected
+    folder.file("3.csv", {"HS-1": "việc 1"})  # as it was at first: the newest word all the same
+    folder.nights.dossier(OFFICE)
+    assert folder.names() == {**expected, "HS-1": "việc 1"}
+
+
 def test_of_a_corrected_snapshot_only_the_differences_land(folder: Folder) -> None:
     folder.mode("snapshot")
     folder.file("ho_so.csv", rows(1))
