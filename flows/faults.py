@@ -22,6 +22,7 @@ from schemas.errors import (
     TransientSourceError,
     WarehouseError,
 )
+from warehouse.delta import LostRaceError
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("flows", "connectors", "schemas", "warehouse", "demo")
@@ -50,6 +51,11 @@ _FAMILIES: tuple[tuple[type[LienThongError], str, str], ...] = (
         SourceError,
         "source",
         "If your access is wrong, correct it; else the office that runs the system has to help.",
+    ),
+    (
+        LostRaceError,
+        "warehouse",
+        "Nothing is damaged: run the command again when the other run has ended.",
     ),
     (WarehouseError, "warehouse", "docs/deploy.md says what to do when the warehouse refuses."),
     (LienThongError, "run", "Correct what it names and run the command again."),

@@ -8,41 +8,31 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
 from flows.catalog import Source, Stream
-from flows.context import Context, feeds_into, new_sync_id
-from flows.history import summarise
-from flows.maintaining import catalog_streams
-from flows.screens import forgotten_of, screen_of
+from flows.context import Context, new_sync_id
+from flows.screens import forgotten_of
+from flows.sweeping import Sweep
 from flows.views import write_views
 from schemas.entities import ENTITIES
 from schemas.errors import ConfigError, WarehouseError
 from schemas.personal import PSEUDONYM_LENGTH, compact, pseudonyms_of
-from warehouse.delta import Table, retried
-from warehouse.forgetting import (
-    CoreSweep,
-    clean_copy,
-    cleaned,
-    keys_of_subjects,
-    swept_landing,
-    swept_quarantine,
-)
+from warehouse.delta import LostRaceError, Table, retried
+from warehouse.forgetting import clean_copy, cleaned, keys_of_subjects, swept_landing
 from warehouse.forgotten import Forgotten, Marks
 from warehouse.phases import reached
-from warehouse.purge import COPIES, Past, delete_table, drop_copies
+from warehouse.purge import COPIES, Past, copies, drop_copies
 from warehouse.reconciled import Reconciled
 from warehouse.releases import Part, Release, Releases, expire, publish
 from warehouse.screening import Screen
-from warehouse.upkeep import table_paths
+from warehouse.upkeep import kept_versions
 
 _LEAST: Final = 5  # letters and digits of an identity number
-_PLACE: Final = ("_landing_version", "_row")
-
 _WHY: Final = "without a person whose rows were erased"
 
 
@@ -136,20 +126,15 @@ class _Forgetting:
         self._context = context
         self._person = person
         self._reason = reason
-        self._id = new_sync_id()
         self._uri = context.warehouse.uri
         self._forgotten: Forgotten = forgotten_of(context)
-        self._streams = [
-            (source, stream)
-            for source in context.catalog.sources.values()
-            for stream in source.streams.values()
-        ]
-        self._others = self._not_mapped()
+        self._sweep = Sweep(context, needle=person.needle)
+        self._id = self._sweep.id
 
     def tell(self) -> ForgetReport:
         """Counts landing rows; nothing is marked and nothing changed."""
         removed, emptied = {}, {}
-        for source, stream in self._streams:
+        for source, stream in self._sweep.streams:
             screen = self._planned(source, stream)
             counts = swept_landing(
                 self._context.warehouse.landing(source.name, stream.name), screen, dry_run=True
@@ -158,29 +143,22 @@ class _Forgetting:
             removed[path], emptied[path] = counts["removed"], counts["emptied"]
         return ForgetReport(
             forget_id=self._id, removed=_some(removed), emptied=_some(emptied),
-            not_mapped=self._others, dry_run=True,
+            not_mapped=self._sweep.not_mapped, dry_run=True,
         )  # fmt: skip
 
     def do(self) -> ForgetReport:
         """Forgets: marks, landing, quarantine, core, release, old files."""
         self._mark()
-        removed, emptied = {}, {}
-        for path, counts in self._landings():
-            removed[path], emptied[path] = counts["removed"], counts["emptied"]
-        removed["restricted/quarantine"] = self._quarantine()
+        removed, emptied = self._sweep.do()
         removed["restricted/reconcile"] = Reconciled(self._uri).forget_keys()
-        for path, rows in self._core():
-            removed[path] = removed.get(path, 0) + rows
-        summarise(self._context, sorted(self._context.catalog.sources))
         pasts = [
             Past(f"{self._uri}/{path}", is_landing=path.startswith("restricted/landing/"))
-            for path in self._with_rows()
+            for path in self._sweep.with_rows()
         ]
         release, expired = retried(self._release)
         write_views(self._uri)
         files = sum(past.delete() for past in pasts)
-        kept = {part.path for one in Releases(self._uri).kept() for part in one.parts.values()}
-        drop_copies(self._uri, kept)
+        retried(self._drop_copies)
         self._forgotten.end(
             forget_id=self._id, reason=self._reason, now=self._context.clock(),
             counts=json.dumps({"removed": _some(removed), "emptied": _some(emptied)}),
@@ -188,15 +166,12 @@ class _Forgetting:
         return ForgetReport(
             forget_id=self._id, removed=_some(removed), emptied=_some(emptied),
             release=None if release is None else release.id, expired=expired, files=files,
-            not_mapped=self._others,
+            not_mapped=self._sweep.not_mapped,
         )  # fmt: skip
 
     def _marks(self, source: Source) -> Marks:
         """What is marked, and the person."""
         return self._forgotten.marks(source.name).with_person(self._person.pseudonym)
-
-    def _screen(self, source: Source, stream: Stream) -> Screen:
-        return screen_of(self._context, source.name, stream, needle=self._person.needle)
 
     def _planned(self, source: Source, stream: Stream) -> Screen:
         """The screen as it will be once the person is marked."""
@@ -204,83 +179,23 @@ class _Forgetting:
         for other in source.streams.values():
             keys |= self._theirs(source, other)
         marks = self._marks(source).with_rows(keys)
-        return self._screen(source, stream).with_marks(marks)
+        return self._sweep.screen(source, stream).with_marks(marks)
 
     def _theirs(self, source: Source, stream: Stream) -> set[str]:
         landing = self._context.warehouse.landing(source.name, stream.name)
         if landing.table() is None:
             return set()
-        screen = self._screen(source, stream).with_marks(self._marks(source))
+        screen = self._sweep.screen(source, stream).with_marks(self._marks(source))
         return keys_of_subjects(screen, landing)
 
     def _mark(self) -> None:
         rows: dict[str, set[str]] = {}
-        for source, stream in self._streams:
+        for source, stream in self._sweep.streams:
             rows.setdefault(source.name, set()).update(self._theirs(source, stream))
         self._forgotten.add(
             [self._person.pseudonym], rows, forget_id=self._id, now=self._context.clock()
         )
         reached("forget_marked")
-
-    def _landings(self) -> Iterator[tuple[str, dict[str, int]]]:
-        for source, stream in self._streams:
-            landing = self._context.warehouse.landing(source.name, stream.name)
-            path = f"restricted/landing/{source.name}/{stream.name}"
-            yield path, swept_landing(landing, self._screen(source, stream))
-        for path in self._others:
-            *_, source_name, stream_name = path.split("/")
-            landing = self._context.warehouse.landing(source_name, stream_name)
-            marks = self._forgotten.marks(source_name)
-            yield (
-                path,
-                swept_landing(
-                    landing, Screen(feeds=(), marks=marks, key=(), needle=self._person.needle)
-                ),
-            )
-
-    def _quarantine(self) -> int:
-        places: dict[tuple[str, str], pl.DataFrame] = {}
-        apps: list[str] = []
-        other = [tuple(path.split("/")[-2:]) for path in self._others]
-        for name, stream_name in [*((s.name, t.name) for s, t in self._streams), *other]:
-            table = self._context.warehouse.landing(name, stream_name).table()
-            if table is not None:
-                there = table.scan().select(_PLACE).collect(engine="streaming")
-                places[name, stream_name] = there
-        for source, stream in self._streams:
-            apps += [f"{name}/{source.name}/{stream.name}" for name in stream.entities]
-        return swept_quarantine(self._context.warehouse.quarantine, places, apps)
-
-    def _core(self) -> Iterator[tuple[str, int]]:
-        for name, entity in ENTITIES.items():
-            core = self._context.warehouse.core(name)
-            if core is None:
-                continue
-            there = core.scan().select("_source").unique().collect(engine="streaming")["_source"]
-            integration = self._context.warehouse.integration(
-                entity, sync_id=self._id, now=self._context.clock()
-            )
-            sources = self._context.catalog.sources
-            for source in sorted({*sources, *there}):
-                known = sources.get(source)
-                sweep = CoreSweep(
-                    integration=integration, source=source,
-                    feeds=feeds_into(self._context, known, name) if known else [],
-                    marks=self._forgotten.marks(source), needle=self._person.needle,
-                )  # fmt: skip
-                yield f"analysts/core/{name}", sweep.run()
-
-    def _with_rows(self) -> list[str]:
-        """The tables that hold rows of people, or did."""
-        known = table_paths(self._uri, catalog_streams(self._context))
-        places = ("restricted/landing/", "restricted/quarantine", "analysts/core/",
-                  "restricted/reconcile")  # fmt: skip
-        return [path for path in known if path.startswith(places)]
-
-    def _not_mapped(self) -> tuple[str, ...]:
-        mapped = {f"restricted/landing/{s.name}/{t.name}" for s, t in self._streams}
-        landings = [p for p in self._with_rows() if p.startswith("restricted/landing/")]
-        return tuple(path for path in landings if path not in mapped)
 
     def _release(self) -> tuple[Release | None, tuple[int, ...]]:
         """Publishes the latest release anew, without the person; those before it expire."""
@@ -296,9 +211,28 @@ class _Forgetting:
         parts = {name: self._part(latest, name, part) for name, part in latest.parts.items()}
         reached("forget_release")
         made = publish(handle, parts, now=self._context.clock(), kind="forget", reason=_WHY)
-        old = tuple(one.id for one in store.kept() if one.id != made.id)
-        expire(store.table(), old, now=self._context.clock())
+        handle = store.table()
+        kept = store.kept()
+        if kept[-1].id != made.id:
+            # A rollback may have brought back what the person is in.
+            raise LostRaceError(f"{store.uri}: another release was published first")
+        old = tuple(one.id for one in kept[:-1])
+        expire(handle, old, now=self._context.clock())
         return made, old
+
+    def _drop_copies(self) -> None:
+        """Deletes the copies of releases that have expired, and those of tries that lost a race.
+
+        Whoever has made one of them to publish it now loses, and makes another one.
+        """
+        store = Releases(self._uri)
+        found = copies(self._uri)
+        if not found:
+            return
+        handle = store.table()
+        kept = kept_versions(store.kept())
+        expire(handle, (), now=self._context.clock())
+        drop_copies(self._uri, found, kept)
 
     def _part(self, release: Release, name: str, part: Part) -> Part:
         if name not in ENTITIES:
@@ -310,8 +244,8 @@ class _Forgetting:
         if current is not None and self._same(name, table, current):
             path = f"analysts/core/{name}"
             return Part(path=path, version=current.version, rows=current.rows)
-        path = f"{COPIES}/{self._id}-{release.id}/{name}"
-        delete_table(f"{self._uri}/{path}")  # of a try that lost a race
+        # A new place each time: what a try that lost a race has left is somebody's to delete.
+        path = f"{COPIES}/{new_sync_id()}/{name}"
         copy = clean_copy(
             table, f"{self._uri}/{path}", ENTITIES[name], lambda rows: self._clean(name, rows)
         )

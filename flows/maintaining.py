@@ -16,7 +16,7 @@ from flows.trimming import trim
 from schemas.errors import LienThongError, WarehouseError
 from warehouse.delta import Table, retried
 from warehouse.phases import reached
-from warehouse.purge import drop_copies
+from warehouse.purge import copies, drop_copies
 from warehouse.releases import Release, Releases, expire, outlived
 from warehouse.upkeep import (
     UNKNOWN_HOURS,
@@ -95,7 +95,8 @@ def maintain(context: Context, options: MaintainOptions) -> MaintenanceReport:
     for path, files in _vacuumed(releases, options):
         done[path] = _with(done, path, deleted=files)
     if not options.dry_run:
-        drop_copies(uri, kept_versions(releases.kept).keys(), older_than=3_600 * UNKNOWN_HOURS)
+        old = copies(uri, older_than=3_600 * UNKNOWN_HOURS)
+        drop_copies(uri, old, kept_versions(releases.kept))
     report = MaintenanceReport(
         tables=tuple(one for _, one in sorted(done.items()) if one != Upkeep(table=one.table)),
         kept=tuple(one.id for one in releases.kept),

@@ -297,6 +297,7 @@ def _run(
         steps.finish(
             context, sync_id=place.sync_id, receipts=receipts, kind=options.kind
         )
+        steps.forget_marked(context)
         released = _released(place) if source is None else NightRelease()
         if source is None:
             steps.maintain_of_night(context, receipts)

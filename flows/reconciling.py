@@ -20,6 +20,7 @@ from flows.integrating import integrate_streams
 from flows.quarantined import MASK
 from flows.receipts import Receipt
 from flows.reconciliation import ReconcileOptions, Reconciliation
+from flows.sweeping import forget_marked
 from schemas.mapping import personal_columns
 from warehouse.buckets import BUCKET
 from warehouse.comparing import KINDS
@@ -94,7 +95,9 @@ def reconcile_stream(
     """
     started = time.monotonic()
     report = Reconciliation(source=source_name, stream=stream_name, sync_id=sync_id)
-    return _reconciled(context, report, options, shown_keys=shown_keys, started=started)
+    done = _reconciled(context, report, options, shown_keys=shown_keys, started=started)
+    forget_marked(context)
+    return done
 
 
 def failed_reconciliation(

@@ -33,7 +33,8 @@ def screen_of(
 def allowed_rows(context: Context, screen: Screen, chunk: pa.Table, stamped: pa.Table) -> pa.Table:
     """The delivered rows that may land; the same object where all of them may, as they are.
 
-    What is left out is marked: what else there is of a new dossier is told by its key alone.
+    What is left out is marked: what else there is of a new dossier is told by its key alone. What
+    of it has landed already, `flows.forgetting.forget_marked` takes out.
 
     Args:
         context: Catalog and warehouse.
@@ -45,8 +46,10 @@ def allowed_rows(context: Context, screen: Screen, chunk: pa.Table, stamped: pa.
     judged = screen.judge(rows)
     if judged.is_idle:
         return chunk
-    if keys := screen.keys_of(rows.filter(judged.gone)):
-        forgotten_of(context).add([], {screen.marks.source: keys}, now=context.clock())
+    keys = screen.keys_of(rows.filter(judged.gone))
+    source = screen.marks.source
+    if keys and forgotten_of(context).add([], {source: keys}, now=context.clock()):
+        context.marked.add(source)
     for name, values in judged.values.items():
         position = chunk.schema.get_field_index(name)
         if position >= 0:

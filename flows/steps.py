@@ -31,6 +31,7 @@ from flows.reconciling import reconcile, reconcile_stream
 from flows.releasing import release_of_night
 from flows.repairing import audit, rebuild
 from flows.replaying import replay
+from flows.sweeping import forget_marked
 from flows.tracing import trace
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "examine_source",
     "failed_receipt",
     "finish",
+    "forget_marked",
     "integrate_streams",
     "list_sources",
     "maintain",
@@ -125,6 +127,7 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
     told_why = explained(receipts, options)
     ordered = sorted(told_why, key=lambda r: (r.source, r.stream, r.entity or ""))
     finish(context, sync_id=sync_id, receipts=ordered, kind=options.kind)
+    forget_marked(context)
     return ordered
 
 

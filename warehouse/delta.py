@@ -45,8 +45,13 @@ class LostRaceError(WarehouseError):
 
 
 @contextmanager
-def _translated(uri: str) -> Iterator[None]:
-    """Turns errors of the Delta library into ours, without the values that they may print."""
+def _translated(uri: str, *, commits: bool = False) -> Iterator[None]:
+    """Turns errors of the Delta library into ours, without the values that they may print.
+
+    Args:
+        uri: The table.
+        commits: A commit is made, from what was read before.
+    """
     try:
         yield
     except CommitFailedError:
@@ -61,7 +66,9 @@ def _translated(uri: str) -> Iterator[None]:
             raise WarehouseError(f"{uri}: the disk is full; {_DISK_FULL_HINT}") from None
         if "Permission denied" in text or "os error 13" in text:
             raise WarehouseError(f"{uri}: no permission to read or write here") from None
-        if "Concurrent" in text or "conflict" in text.lower():
+        # `forget` has deleted the commits that were to be looked through for conflicts.
+        is_behind = commits and "Invalid table version" in text
+        if is_behind or "Concurrent" in text or "conflict" in text.lower():
             raise LostRaceError(f"{uri}: another run wrote to this table first") from None
         kind = type(error).__name__
         raise WarehouseError(f"{uri}: the table could not be read or written ({kind})") from None
@@ -226,7 +233,7 @@ class Table:
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Adds nullable columns, in a commit of its own."""
-        with _translated(self.uri):
+        with _translated(self.uri, commits=True):
             added = Schema.from_arrow(pa.schema([f.with_nullable(True) for f in fields]))
             self._handle.alter.add_columns(list(added.fields))
 
@@ -245,7 +252,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with _translated(self.uri):
+        with _translated(self.uri, commits=True):
             write_deltalake(
                 self._handle,
                 rows,
@@ -277,7 +284,7 @@ class Table:
         state: str | None = None,
     ) -> int:
         """Replaces the rows that `where` selects (None: all) by `rows`, in one commit."""
-        with _translated(self.uri):
+        with _translated(self.uri, commits=True):
             write_deltalake(
                 self._handle,
                 rows,
@@ -311,7 +318,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with _translated(self.uri):
+        with _translated(self.uri, commits=True):
             merger = self._handle.merge(
                 rows,
                 on,
@@ -364,7 +371,7 @@ class Table:
         Raises:
             LostRaceError: Another commit removed files meanwhile.
         """
-        with _translated(self.uri):
+        with _translated(self.uri, commits=True):
             done = self._handle.optimize.compact(
                 target_size=target, writer_properties=self._writer()
             )
@@ -384,7 +391,7 @@ class Table:
         Args:
             name: What the property is set to; another one each time.
         """
-        with _translated(self.uri):
+        with _translated(self.uri, commits=True):
             self._handle.alter.set_table_properties(
                 {"lienthong.fence": name}, raise_if_not_exists=False
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +57,8 @@ class Past:
             The number of files of rows that were deleted.
         """
         reached("forget_purge")
-        self.table.checkpoint()
+        # Of the newest version: another run may have deleted the log of this one since.
+        _opened(self.table.uri).checkpoint()
         version = self.table.version
         shown = {Path(name) for name in self.table.files}
         rows = 0
@@ -74,24 +75,32 @@ class Past:
         return rows
 
 
-def drop_copies(uri: str, kept: Collection[str], *, older_than: float = 0) -> None:
-    """Deletes what was copied for releases that can't be read any more.
+def copies(uri: str, *, older_than: float = 0) -> list[str]:
+    """Paths, below the warehouse, of the tables that were copied for a release.
 
     Args:
         uri: The warehouse; one in a bucket has no copies.
-        kept: Paths of the tables that kept releases show.
-        older_than: Seconds since a copy was begun: a younger one may be about to be released.
+        older_than: Only those begun so many seconds ago: others may be about to be released.
     """
     root = Path(uri)
-    for log in sorted((root / COPIES).glob("*/*/_delta_log")):
-        is_young = time.time() - log.stat().st_mtime < older_than
-        if not is_young and log.parent.relative_to(root).as_posix() not in kept:
-            delete_table(str(log.parent))
+    return [
+        log.parent.relative_to(root).as_posix()
+        for log in sorted((root / COPIES).glob("*/*/_delta_log"))
+        if time.time() - log.stat().st_mtime >= older_than
+    ]
 
 
-def delete_table(uri: str) -> None:
-    """Deletes a table in a folder that nothing shows any more."""
-    shutil.rmtree(uri, ignore_errors=True)
+def drop_copies(uri: str, found: Iterable[str], kept: Container[str]) -> None:
+    """Deletes copies that no kept release shows.
+
+    Args:
+        uri: The warehouse.
+        found: From `copies`, before it was made sure that nobody publishes one of them any more.
+        kept: Paths of the tables that kept releases show.
+    """
+    for path in found:
+        if path not in kept:
+            shutil.rmtree(Path(uri) / path, ignore_errors=True)
 
 
 def _opened(uri: str) -> Table:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
@@ -17,10 +17,15 @@ from flows.cli import main
 from flows.context import Context
 from flows.forgetting import forget, person_of
 from flows.query import query
-from flows.steps import audit, nightly, rebuild
+from flows.reconciliation import ReconcileOptions
+from flows.reconciling import reconcile
+from flows.releasing import roll_back
+from flows.steps import audit, new_sync_id, nightly, rebuild
+from tests.support.decoded import decoded
 from tests.support.nights import Nights
 from warehouse.delta import Table
 from warehouse.phases import FORGET_PHASES, listen
+from warehouse.reconciled import Reconciled
 from warehouse.releases import Releases
 
 GONE = "040099012345"
@@ -143,13 +148,10 @@ def everything(desk: Desk) -> dict[str, str]:
         if not path.is_file():
             continue
         name = path.relative_to(desk.nights.root).as_posix()
-        raw = path.read_bytes().decode("latin-1")
-        found[name] = raw
+        found[name] = decoded(path)
         if path.suffix == ".parquet":
             # Five letters may stand side by side in compressed bytes by chance; twelve don't.
-            found[f"{name} (bytes)"] = raw
-            read = pq.ParquetFile(path)
-            found[name] = str(read.read().to_pylist()) + str(read.metadata.to_dict())
+            found[f"{name} (bytes)"] = path.read_bytes().decode("latin-1")
     return found
 
 
@@ -291,6 +293,75 @@ def test_a_release_that_core_has_left_behind_is_what_it_was_without_the_person(d
     assert holding(desk, GONE, person.pseudonym) == {}
     assert nightly(desk.context).release == 5
     assert "chưa công bố" in {r["procedure_name"] for r in core(desk, "dossier", of="release")}
+
+
+def once(phase: str, act: Callable[[], object]) -> None:
+    """Does something when a run comes to a phase, the first time."""
+    armed = [True]
+
+    def listener(reached: str) -> None:
+        if armed and reached == phase:
+            armed.clear()
+            act()
+
+    listen(listener)
+
+
+@pytest.mark.parametrize("nights", [1, 2], ids=["in one night", "the event first"])
+def test_an_event_that_lands_before_its_dossier_says_whose_it_is_goes_with_it(
+    desk: Desk, nights: int
+) -> None:
+    person = person_of(desk.context, number=GONE)
+    forget(desk.context, person, reason="x")
+    desk.write("su-kien", [event(1, "HS-01"), event(2, "HS-04", GONE), event(9, "HS-40")])
+    if nights == 2:
+        nightly(desk.context)
+        assert {"SK-09"} <= {r["_key"] for r in core(desk, "dossier_event")}
+    desk.write("ho-so", [*dossiers(), dossier(40, GONE), dossier(41, STAYS)])
+    assert nightly(desk.context).blocked == ()
+    assert {r["_key"] for r in core(desk, "dossier_event")} == {"SK-01", "SK-02"}
+    assert audit(desk.context, []).findings == ()
+    landed = desk.context.warehouse.landing("so-thu", "su_kien")
+    assert "HS-40" not in set(landed.rows(after=0, to=landed.version())["so"])
+    receipts = nightly(desk.context).receipts  # and stays out
+    assert sum(r.landed for r in receipts) == 0
+
+
+def test_a_night_that_is_merging_meanwhile_brings_nobody_back(desk: Desk) -> None:
+    person = person_of(desk.context, number=GONE)
+    desk.write("ho-so", [*dossiers(), dossier(40, GONE), dossier(41, STAYS)])
+    once("core_commit", lambda: forget(desk.context, person, reason="x"))
+    desk.nights.sync("so-thu")
+    rows = core(desk, "dossier") + core(desk, "payment")
+    assert not {r["_key"].split("/")[0] for r in rows} & {*THEIRS, "HS-40"}
+    assert {"HS-41", "HS-41/1"} <= {r["_key"] for r in rows}
+    assert person.pseudonym not in {r.get("applicant_id") or r.get("payer_id") for r in rows}
+
+
+def test_a_repair_that_is_under_way_brings_nobody_back(desk: Desk) -> None:
+    person = person_of(desk.context, number=GONE)
+    desk.write("ho-so", [*dossiers(), dossier(40, GONE), dossier(41, STAYS)])
+    once("landing_commit", lambda: forget(desk.context, person, reason="x"))
+    options = ReconcileOptions(repair=True)
+    done = reconcile(desk.context, ["so-thu"], options, sync_id=new_sync_id())
+    assert [one.is_repaired for one in done if one.stream == "ho_so"] == [True]
+    landing = desk.context.warehouse.landing("so-thu", "ho_so")
+    landed = set(landing.rows(after=0, to=landing.version())["so"])
+    rows = {r["_key"] for r in core(desk, "dossier")}
+    assert not (landed | rows) & {*THEIRS, "HS-40"}
+    assert "HS-41" in landed & rows
+    assert "HS-40" not in set(Reconciled(desk.nights.warehouse).keys("so-thu", "ho_so")["_key"])
+
+
+def test_a_rollback_meanwhile_brings_nobody_back(desk: Desk) -> None:
+    person = person_of(desk.context, number=GONE)
+    once("released", lambda: roll_back(desk.context, 2, reason="nhầm"))
+    report = forget(desk.context, person, reason="x")
+    releases = Releases(desk.nights.warehouse)
+    assert [(r.id, r.kind) for r in releases.kept()] == [(6, "forget")]
+    assert (report.release, report.expired) == (6, (1, 2, 3, 4, 5))
+    assert core(desk, "dossier", of="release")
+    assert holding(desk, GONE, person.pseudonym, *THEIRS) == {}
 
 
 class Killed(BaseException):

@@ -1,0 +1,141 @@
+"""Taking rows of people who are forgotten out of landing, quarantine and core, by their marks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+import polars as pl
+
+from flows.catalog import Source, Stream
+from flows.context import Context, feeds_into, new_sync_id
+from flows.history import summarise
+from flows.maintaining import catalog_streams
+from flows.screens import forgotten_of, screen_of
+from schemas.entities import ENTITIES
+from warehouse.forgetting import CoreSweep, swept_landing, swept_quarantine
+from warehouse.screening import Screen
+from warehouse.upkeep import table_paths
+
+_PLACE: Final = ("_landing_version", "_row")
+
+
+def forget_marked(context: Context) -> None:
+    """Takes out what had landed of dossiers that this run found to be a forgotten person's.
+
+    An event may land before its dossier says whose it is: on an earlier night, or beside it. Files
+    of old versions go later, with `maintain`.
+
+    Raises:
+        WarehouseError: A table can't be read or written; `lienthong forget` takes it out, too.
+    """
+    if sources := frozenset(context.marked):
+        Sweep(context, only=sources).do()
+        context.marked.difference_update(sources)
+
+
+class Sweep:
+    """One sweep; each part of it finds its work by the marks alone.
+
+    Args:
+        context: Catalog and warehouse.
+        only: The sources; None means all that the warehouse has rows of.
+        needle: See `Screen`.
+
+    Attributes:
+        id: Of the sweep, as of a run.
+        streams: What is swept of the catalog.
+        not_mapped: Paths of landing tables that the catalog doesn't map.
+    """
+
+    def __init__(
+        self, context: Context, *, only: Collection[str] | None = None, needle: str | None = None
+    ) -> None:
+        self._context = context
+        self._only = only
+        self._needle = needle
+        self._uri = context.warehouse.uri
+        self._forgotten = forgotten_of(context)
+        self.id = new_sync_id()
+        self.streams: list[tuple[Source, Stream]] = [
+            (source, stream)
+            for source in context.catalog.sources.values()
+            for stream in source.streams.values()
+            if only is None or source.name in only
+        ]
+        self.not_mapped: tuple[str, ...] = () if only is not None else self._not_mapped()
+
+    def do(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Sweeps.
+
+        Returns:
+            Table to rows that went, and landing table to rows in which something was emptied.
+        """
+        removed, emptied = {}, {}
+        for path, counts in self._landings():
+            removed[path], emptied[path] = counts["removed"], counts["emptied"]
+        removed["restricted/quarantine"] = self._quarantine()
+        for path, rows in self._core():
+            removed[path] = removed.get(path, 0) + rows
+        summarise(self._context, sorted(self._only or self._context.catalog.sources))
+        return removed, emptied
+
+    def screen(self, source: Source, stream: Stream) -> Screen:
+        """How the rows of a stream are judged."""
+        return screen_of(self._context, source.name, stream, needle=self._needle)
+
+    def with_rows(self) -> list[str]:
+        """The tables that hold rows of people, or did."""
+        known = table_paths(self._uri, catalog_streams(self._context))
+        places = ("restricted/landing/", "restricted/quarantine", "analysts/core/",
+                  "restricted/reconcile")  # fmt: skip
+        return [path for path in known if path.startswith(places)]
+
+    def _not_mapped(self) -> tuple[str, ...]:
+        mapped = {f"restricted/landing/{s.name}/{t.name}" for s, t in self.streams}
+        landings = [p for p in self.with_rows() if p.startswith("restricted/landing/")]
+        return tuple(path for path in landings if path not in mapped)
+
+    def _landings(self) -> Iterator[tuple[str, dict[str, int]]]:
+        for source, stream in self.streams:
+            landing = self._context.warehouse.landing(source.name, stream.name)
+            path = f"restricted/landing/{source.name}/{stream.name}"
+            yield path, swept_landing(landing, self.screen(source, stream))
+        for path in self.not_mapped:
+            *_, source_name, stream_name = path.split("/")
+            landing = self._context.warehouse.landing(source_name, stream_name)
+            marks = self._forgotten.marks(source_name)
+            screen = Screen(feeds=(), marks=marks, key=(), needle=self._needle)
+            yield path, swept_landing(landing, screen)
+
+    def _quarantine(self) -> int:
+        places: dict[tuple[str, str], pl.DataFrame] = {}
+        apps: list[str] = []
+        other = [tuple(path.split("/")[-2:]) for path in self.not_mapped]
+        for name, stream_name in [*((s.name, t.name) for s, t in self.streams), *other]:
+            table = self._context.warehouse.landing(name, stream_name).table()
+            if table is not None:
+                there = table.scan().select(_PLACE).collect(engine="streaming")
+                places[name, stream_name] = there
+        for source, stream in self.streams:
+            apps += [f"{name}/{source.name}/{stream.name}" for name in stream.entities]
+        return swept_quarantine(self._context.warehouse.quarantine, places, apps)
+
+    def _core(self) -> Iterator[tuple[str, int]]:
+        for name, entity in ENTITIES.items():
+            core = self._context.warehouse.core(name)
+            if core is None:
+                continue
+            there = core.scan().select("_source").unique().collect(engine="streaming")["_source"]
+            integration = self._context.warehouse.integration(
+                entity, sync_id=self.id, now=self._context.clock()
+            )
+            sources = self._context.catalog.sources
+            for source in sorted(self._only or {*sources, *there}):
+                known = sources.get(source)
+                sweep = CoreSweep(
+                    integration=integration, source=source,
+                    feeds=feeds_into(self._context, known, name) if known else [],
+                    marks=self._forgotten.marks(source), needle=self._needle,
+                )  # fmt: skip
+                yield f"analysts/core/{name}", sweep.run()
