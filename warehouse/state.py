@@ -233,6 +233,12 @@ class StreamState:
         if not self.coverage or (full and not goes_on):
             return (everything,)
         low = self.next_low(late_window)
+        if isinstance(high, str):
+            # How texts are ordered is the database's affair ('a2' lies before 'B2' in MariaDB), so
+            # nothing is reckoned with them: what comes behind the last read, or everything.
+            is_plain = len(self.coverage) == 1 and self.coverage[0].low is None
+            is_plain = is_plain and not self._wanted
+            return (Interval.of(low, high),) if is_plain else (everything,)
         missing = within([*self.gaps(start), *self._wanted], [Interval.of(None, high)])
         # Rows may have come late to where an earlier read ended, and nowhere else.
         ends = {interval.high for interval in self.coverage}
@@ -355,6 +361,8 @@ class StreamState:
         oldest = None if self.unfinished is None else self.unfinished.oldest
         state = state.after_part(part)
         left = () if state.unfinished is None else state.unfinished.wanted
+        if isinstance(high, str) and low is None:
+            left = ()  # everything was read, however the database orders it
         # What the source has no value for any more (its last rows were deleted, its clock was put
         # back) will be new when it comes.
         state = replace(

@@ -1,4 +1,4 @@
-"""A cursor of numbers that land as text is compared as numbers, night after night."""
+"""A cursor of numbers that land as text is compared as numbers, one of texts by its database."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from flows.receipts import SyncOptions
 from flows.steps import open_context, sync
+from tests.connectors.conftest import Maria
+from tests.support.mariadb import MariaServer, fresh_maria
 from tests.support.nights import Nights
 from tests.support.postgres import execute
 
@@ -54,3 +56,28 @@ def test_the_newest_row_and_then_all_are_missed_the_night_they_are_gone(tmp_path
         with closing(sqlite3.connect(tmp_path / "o.db")) as source, source:
             source.execute(f"DELETE FROM t WHERE {gone}")
         assert nights.dossier("so-mot", accept_deletes=True).tombstoned == tombstones
+
+
+def test_texts_are_read_on_in_the_order_that_the_database_has_them_in(
+    maria_server: MariaServer, tmp_path: Path
+) -> None:
+    nights = Nights(tmp_path)
+    with fresh_maria(maria_server) as name:
+        maria = Maria(maria_server, name)
+        maria.execute("CREATE TABLE t (id int, seq varchar(9))")
+        nights.write("so-mot", YAML.format(url=maria.url).replace(", late_window: 5", ""))
+        alive: set[str] = set()
+        # For the server 'a2' lies before 'B2'; as bytes it is the other way round.
+        for number, texts in enumerate((["a1", "a2"], ["b1", "B2"], ["b3", "C1"], ["c2"])):
+            for place, text in enumerate(texts):
+                maria.execute(f"INSERT INTO t VALUES ({10 * number + place}, '{text}')")
+                alive.add(str(10 * number + place))
+            night = nights.dossier("so-mot")
+            assert (night.read, night.inserted) == (len(texts), len(texts))
+        assert set(nights.alive("so-mot", "1")) == alive
+        backfill = SyncOptions(interval=("a1", "a9"), reason="thử")
+        (again,) = sync(nights.context, ["so-mot"], backfill)
+        assert (again.error, again.same) == (None, again.read)
+        maria.execute("INSERT INTO t VALUES (99, 'd1')")
+        assert nights.dossier("so-mot").inserted == 1
+        assert nights.dossier("so-mot").read == 0
