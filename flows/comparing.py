@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
@@ -29,6 +30,9 @@ from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
 from warehouse.screening import Screen
 from warehouse.state import StreamState, decode_cursor
+
+_CHANGED_SINCE: Final = timedelta(days=1)
+"""Behind the source's now: see `connectors.comparing.Scope`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +118,8 @@ class _Comparing:
         # Behind the table: whoever is forgotten from now on makes a repair compare again.
         self._screen = screen_of(self._context, self._source, self._stream)
         self._rows = 0
-        stamp = ReadStamp(key=self._spec.key, read_at=self._context.clock(), sync_id=self._sync_id)
+        read_at = state.stamp(self._context.clock())
+        stamp = ReadStamp(key=self._spec.key, read_at=read_at, sync_id=self._sync_id)
         landed = Landed.load(
             table,
             version=landing.version_of(table),
@@ -144,8 +149,10 @@ class _Comparing:
             return self._connector.comparison(self._spec, Scope(low=start, high=high))
         now = None if cursor is None else self._connector.high(self._spec)
         pending = None
-        if isinstance(high, datetime) and isinstance(now, datetime) and now > high:
-            pending = ReadRequest(low=high, high=now, stop=self._context.stop)
+        if isinstance(high, datetime) and isinstance(now, datetime):
+            # A row that changes while the windows are read leaves the one that it lay in.
+            until = max(high, now) + _CHANGED_SINCE
+            pending = ReadRequest(low=high, high=until, stop=self._context.stop)
         intervals = () if high is None else (Interval.of(start, high),)
         asked = ReadRequest(stop=self._context.stop)
         return ReadComparison(

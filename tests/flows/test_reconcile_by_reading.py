@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from flows.steps import audit, new_sync_id, reconcile
 from tests.flows.test_nights_of_an_api import SECRET, TODAY, WINDOWS, Api, Office
 from tests.flows.test_nights_of_an_api import YAML as API
 from tests.flows.test_nights_of_files import OFFICE, Folder, rows
-from tests.support.api import serving
+from tests.support.api import Asked, Reply, serving
 from tests.support.nights import Nights
 
 
@@ -97,6 +98,21 @@ def test_a_source_that_cannot_be_read_fails_alone(folder: Folder) -> None:
     assert len(folder.names()) == 30
 
 
+def test_a_repair_behind_a_clock_that_was_set_back_counts_all_the_same(folder: Folder) -> None:
+    folder.mode("snapshot")
+    folder.file("1.csv", rows(1))
+    folder.nights.dossier(OFFICE)
+    changed = {**rows(1), "HS-1": "sửa"}
+    del changed["HS-2"]
+    folder.file("1.csv", changed)
+    context = replace(folder.nights.context, clock=lambda: datetime.now(UTC) - timedelta(hours=1))
+    asked = ReconcileOptions(repair=True)
+    (report,) = reconcile(context, [OFFICE], asked, sync_id=new_sync_id())
+    assert (report.differences, report.is_repaired) == (2, True)
+    assert folder.names() == changed
+    assert audit(folder.nights.context, [OFFICE]).findings == ()
+
+
 @pytest.fixture
 def office() -> Office:
     return Office()
@@ -154,3 +170,27 @@ def test_an_api_with_windows_is_compared_window_by_window(
     phases = nights.alive("so-api", "phase")
     assert (phases["HS-004"], phases["HS-005"]) == ("9", "1")
     assert "HS-003" in phases
+
+
+def test_what_moves_out_of_a_window_while_it_is_compared_is_neither_extra_nor_buried(
+    api: Api, office: Office, tmp_path: Path
+) -> None:
+    start = (TODAY - timedelta(days=40)).date().isoformat()
+    nights = connected(api, office, tmp_path, WINDOWS.format(start=start) + "\n    mode: snapshot")
+    office.write(5, changed=datetime.now(UTC), phase="8")  # less than the lag before the comparison
+    asked, honest = len(api.asked), api.answer
+
+    def moving(one: Asked) -> Reply:
+        if len(api.asked) == asked + 3:
+            office.write(6, changed=datetime.now(UTC), phase="8")
+        return honest(one)
+
+    api.answer = moving
+    report = compare(nights, "so-api", repair=True)
+    assert office.records["HS-006"]["buoc"] == "8"
+    assert (keys(report), report.status) == ({}, "done")
+    assert {"HS-005", "HS-006"} <= set(nights.alive("so-api", "1"))
+    api.answer = honest
+    del office.records["HS-003"]
+    assert keys(compare(nights, "so-api", repair=True)) == {"extra": {"HS-003"}}
+    assert "HS-003" not in nights.alive("so-api", "1")
