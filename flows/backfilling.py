@@ -10,6 +10,7 @@ from flows.catalog import Source, Stream
 from flows.context import Context
 from flows.parts import parts
 from flows.receipts import BackfillPlan, SyncOptions
+from flows.who import checked_reason
 from schemas.errors import ConfigError
 
 
@@ -22,19 +23,27 @@ def plan_backfill(context: Context, source_name: str, options: SyncOptions) -> l
         options: Its `interval` is what is asked for, its `stream` one stream of the source.
 
     Raises:
-        ConfigError: No such source or stream, one that isn't read by a cursor, or an interval that
-            its cursor has no values for.
+        ConfigError: No such source or stream, one that isn't read by a cursor, an interval that its
+            cursor has no values for, or a reason that may not be kept.
         TransientSourceError: The source could not be reached.
         SourceError: It refused.
     """
     source = context.catalog.source(source_name)
     source.demand_active()
     source.demand_references()
-    streams = _streams(source, options.stream)
+    streams = streams_to_backfill(source, options)
     return [_plan(source, stream, options) for stream in streams]
 
 
-def _streams(source: Source, only: str | None) -> Sequence[Stream]:
+def streams_to_backfill(source: Source, options: SyncOptions) -> Sequence[Stream]:
+    """The streams that are meant; a reason that is given is one that may be kept.
+
+    Raises:
+        ConfigError: One of them isn't read by a cursor, or see `flows.who.checked_reason`.
+    """
+    if options.reason is not None:
+        checked_reason(options.reason)
+    only = options.stream
     chosen = list(source.streams.values()) if only is None else [source.stream(only)]
     for stream in chosen:
         if stream.spec.cursor is not None:

@@ -168,6 +168,24 @@ class Catalog:
             raise ConfigError(unknown("source", name, valid=names))
         return self.sources[name]
 
+    def demand(self, names: Sequence[str] = ()) -> None:
+        """Refuses a catalog that lacks what a command is about, before anything is made for it.
+
+        Args:
+            names: The sources; none means whatever there is, but not nothing.
+
+        Raises:
+            ConfigError: There is no source at all, or not the named one, or its YAML is wrong.
+        """
+        for name in names:
+            self.source(name)
+        if not self.sources and not self.broken:
+            message = (
+                f"there is no source in {self.folder}: `lienthong sources new` writes a first one, "
+                "--sources or LIENTHONG_SOURCES names another folder"
+            )
+            raise ConfigError(message)
+
     def places(self, names: Sequence[str], *, only: str | None) -> list[tuple[str, str]]:
         """The (source, stream) pairs that a command is about, each once.
 

@@ -19,6 +19,7 @@ from flows.context import Context, new_sync_id
 from flows.screens import forgotten_of
 from flows.sweeping import Sweep
 from flows.views import write_views
+from flows.who import checked_reason
 from schemas.entities import ENTITIES
 from schemas.errors import ConfigError, WarehouseError
 from schemas.personal import PSEUDONYM_LENGTH, compact, pseudonyms_of
@@ -104,10 +105,13 @@ def forget(context: Context, person: Person, *, reason: str, dry_run: bool = Fal
     """Takes a person out of everything that the warehouse keeps.
 
     Raises:
+        ConfigError: The reason, which is kept, holds a number or address of a person.
         WarehouseError: The warehouse isn't in a folder, or a table can't be read or written. Run
             it again: it goes on.
     """
     started = time.monotonic()
+    if not dry_run:
+        reason = _nameless(reason, person)
     if "://" in context.warehouse.uri:
         raise WarehouseError(
             f"{context.warehouse.uri}: forgetting deletes files and commits by itself, and does so "
@@ -117,6 +121,17 @@ def forget(context: Context, person: Person, *, reason: str, dry_run: bool = Fal
     run = _Forgetting(context, person, reason)
     report = run.tell() if dry_run else run.do()
     return ForgetReport(**{**report.__dict__, "seconds": round(time.monotonic() - started, 3)})
+
+
+def _nameless(reason: str, person: Person) -> str:
+    """The reason as the receipt keeps it, where it doesn't tell who was forgotten."""
+    text = checked_reason(reason)
+    (said,) = pl.DataFrame({"t": [text]}).select(compact(pl.col("t")))["t"]
+    known = [person.pseudonym.upper(), *([] if person.needle is None else [person.needle])]
+    if any(one in said for one in known):
+        message = "--reason holds what is to be forgotten. It is kept: say it without"
+        raise ConfigError(message)
+    return text
 
 
 class _Forgetting:

@@ -28,6 +28,7 @@ from prefect.tasks import exponential_backoff
 from pydantic import Field
 
 from flows import settings, steps
+from flows.backfilling import streams_to_backfill
 from flows.faults import cleaned, told
 from flows.logs import event, receipt_event
 from flows.outcome import FAIL_ABOVE, night_report, night_sentence, night_status
@@ -286,7 +287,7 @@ def _run(
     started = time.monotonic()
     try:
         context = opened(place)
-        streams, receipts = _chosen(context, place, source=source, only=options.stream)
+        streams, receipts = _chosen(context, place, source=source, options=options)
         lands, failed = _read_all(
             place, streams, name=name, options=options, retry_seconds=retry_seconds
         )
@@ -314,13 +315,15 @@ def _run(
 
 
 def _chosen(
-    context: Context, place: Place, *, source: str | None, only: str | None
+    context: Context, place: Place, *, source: str | None, options: SyncOptions
 ) -> tuple[list[tuple[str, str]], list[Receipt]]:
     """The streams to read, and a failed receipt for each source whose YAML is wrong."""
     if source is not None:
         chosen = context.catalog.source(source)
         chosen.demand_active()
-        names = [chosen.stream(only).name] if only else list(chosen.streams)
+        if options.interval is not None:
+            return [(source, one.name) for one in streams_to_backfill(chosen, options)], []
+        names = [chosen.stream(only).name] if (only := options.stream) else list(chosen.streams)
         return [(source, name) for name in names], []
     every = context.catalog.sources.items()
     streams = [(name, stream) for name, one in every if not one.retired for stream in one.streams]

@@ -86,6 +86,19 @@ def query(
         door.close()
 
 
+def release_behind_core(warehouse_uri: str) -> Release | None:
+    """The release that analysts see, where core has moved on since; None also without a release."""
+    release = shown_release(warehouse_uri)
+    if release is None:
+        return None
+    uri = warehouse_uri.rstrip("/")
+    for name in ENTITIES:
+        core, part = Table.open(f"{uri}/analysts/core/{name}"), release.parts.get(name)
+        if core is not None and (part is None or part.version != core.version):
+            return release
+    return None
+
+
 def shown_release(warehouse_uri: str) -> Release | None:
     """The release that `query` shows where nothing else is said; None where there is none."""
     return Releases(warehouse_uri).latest()

@@ -321,3 +321,4 @@ class AuditReport:
 
     checked_rows: int
     findings: tuple[AuditFinding, ...]
+    not_checked: tuple[str, ...] = ()  # sources whose YAML is wrong

@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 from polars.exceptions import PanicException
 
-from flows.catalog import Stream
+from flows.catalog import Catalog, Stream
 from flows.comparing import Compared, as_land, compare
 from flows.context import Context, feed_of
 from flows.faults import told
@@ -46,7 +46,8 @@ def reconcile(
 
     Args:
         context: Catalog and warehouse.
-        source_names: The sources; none means every source that isn't retired.
+        source_names: The sources; none means every source that isn't retired, and a failed report
+            for each whose YAML is wrong.
         options: What was asked for.
         sync_id: The run.
         shown_keys: Most keys of each kind in a report; all are in `restricted/reconcile`.
@@ -54,6 +55,7 @@ def reconcile(
     Raises:
         ConfigError: A named source or stream doesn't exist, or its YAML is wrong.
     """
+    broken = [] if source_names else broken_sources(context.catalog, sync_id)
     places = context.catalog.places(source_names, only=options.stream)
 
     def one(place: tuple[str, str]) -> Reconciliation:
@@ -68,7 +70,7 @@ def reconcile(
     # A repair merges into core, one writer after the other.
     with ThreadPoolExecutor(1 if options.repair else SIDE_BY_SIDE) as pool:
         try:
-            return list(pool.map(one, places))
+            return [*broken, *pool.map(one, places)]
         except KeyboardInterrupt:
             context.stop.set()
             pool.shutdown(cancel_futures=True)
@@ -98,6 +100,12 @@ def reconcile_stream(
     done = _reconciled(context, report, options, shown_keys=shown_keys, started=started)
     forget_marked(context)
     return done
+
+
+def broken_sources(catalog: Catalog, sync_id: str) -> list[Reconciliation]:
+    """A failed report for each source whose YAML is wrong."""
+    broken = catalog.broken.items()
+    return [failed_reconciliation(name, "", sync_id, error, 0.0) for name, error in broken]
 
 
 def failed_reconciliation(

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from polars.exceptions import PanicException
 
 from flows.context import Context
 from flows.evening import even_tables, not_of_one_moment
 from flows.faults import told
 from flows.history import runs_of, summary_uri
 from flows.views import FRESHNESS, QUARANTINE_SUMMARY, write_views
+from flows.who import checked_reason
 from schemas.entities import ENTITIES
-from schemas.errors import ConfigError, LienThongError, WarehouseError
+from schemas.errors import ConfigError, WarehouseError
 from schemas.names import unknown
 from warehouse import gating, releases
 from warehouse.delta import Table, as_table, retried
@@ -50,9 +52,10 @@ def publish_release(
         skip: Names of gates that don't count this time.
 
     Raises:
-        ConfigError: No such gate, or its SQL fails.
+        ConfigError: No such gate, or its SQL fails; or see `flows.who.checked_reason`.
         WarehouseError: Nothing was ever integrated, or a table can't be read or written.
     """
+    reason = None if reason is None else checked_reason(reason)
     known = gating.gates()
     names = [gate.name for gate in known]
     if absent := [name for name in skip if name not in names]:
@@ -84,7 +87,7 @@ def release_of_night(context: Context) -> NightRelease:
         return NightRelease()
     try:
         report = publish_release(context)
-    except LienThongError as error:
+    except (Exception, PanicException) as error:  # noqa: BLE001 - the night's rows are in core
         return NightRelease(blocked=(told(error).what,))
     if report.release is not None:
         return NightRelease(number=report.release.id)
@@ -142,9 +145,10 @@ def roll_back(context: Context, number: int, *, reason: str) -> Release:
     """Publishes the tables of an older release again: the newest stays in the history.
 
     Raises:
-        ConfigError: There is no such release.
+        ConfigError: There is no such release; or see `flows.who.checked_reason`.
         WarehouseError: One of its table versions is gone.
     """
+    reason = checked_reason(reason)
     uri = context.warehouse.uri
 
     def again() -> Release:

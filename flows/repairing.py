@@ -67,7 +67,8 @@ def audit(context: Context, source_names: Sequence[str]) -> AuditReport:
 
     Args:
         context: Catalog and warehouse.
-        source_names: The sources; none means all that are connected.
+        source_names: The sources; none means all that are connected, those with a wrong YAML told
+            as not checked.
 
     Raises:
         ConfigError: A named source doesn't exist, or its YAML is wrong.
@@ -84,7 +85,8 @@ def audit(context: Context, source_names: Sequence[str]) -> AuditReport:
             rows, found = auditing.audit(integration, source.name, feeds)
             checked += rows
             findings += [_finding(source, name, one) for one in found]
-    return AuditReport(checked_rows=checked, findings=tuple(findings))
+    broken = () if source_names else tuple(context.catalog.broken)
+    return AuditReport(checked_rows=checked, findings=tuple(findings), not_checked=broken)
 
 
 def _finding(source: Source, entity: str, found: auditing.Finding) -> AuditFinding:

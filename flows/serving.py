@@ -46,11 +46,12 @@ def sync_on_server(
         sources_dir: Folder of the sources.
 
     Raises:
-        ConfigError: One of the names is no source, or a retired one.
+        ConfigError: One of the names is no source, or a retired one; or there is no source at all.
         LienThongError: The server does not answer.
     """
     require_server()
     catalog = load_catalog(sources_dir)
+    catalog.demand(names)
     for name in names:
         catalog.source(name).demand_active()
         catalog.source(name).demand_references()

@@ -31,7 +31,7 @@ from flows.nightly import (
 )
 from flows.outcome import FAIL_ABOVE
 from flows.reconciliation import ReconcileOptions, Reconciliation
-from flows.reconciling import failed_reconciliation
+from flows.reconciling import broken_sources, failed_reconciliation
 from flows.server import artifact_key, logs_to_run
 from schemas.errors import LienThongError
 
@@ -134,10 +134,7 @@ def _named(report: Reconciliation) -> str:
 def _compared(place: Place, *, repair: bool, retry_seconds: float) -> list[Reconciliation]:
     catalog = opened(place).catalog
     comparing = compare.with_options(retry_delay_seconds=exponential_backoff(retry_seconds))
-    reports = [
-        failed_reconciliation(name, "", place.sync_id, error, 0.0)
-        for name, error in catalog.broken.items()
-    ]
+    reports = broken_sources(catalog, place.sync_id)
     for source in catalog.sources.values():
         for stream in source.streams if not source.retired else ():
             state = comparing(

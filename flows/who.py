@@ -41,11 +41,16 @@ def act_of(
         command=command,
         who=whoami(),
         at=context.clock(),
-        reason=None if reason is None else _checked(reason),
+        reason=None if reason is None else checked_reason(reason),
     )
 
 
-def _checked(reason: str) -> str:
+def checked_reason(reason: str) -> str:
+    """A reason as it is kept.
+
+    Raises:
+        ConfigError: It is blank, too long, or holds a number or address of a person.
+    """
     text = " ".join(reason.split())
     if not text:
         message = "--reason is blank: it is kept, for whoever asks later; say why in a few words"

@@ -183,7 +183,7 @@ def main(
     quiet: bool,
     debug: bool,
 ) -> None:
-    r"""Every office's dossiers, in one warehouse.
+    """Every office's dossiers, in one warehouse.
 
     Liên Thông reads the records out of each office's system, checks them, and lands them in
     one warehouse in which a dossier can be followed from commune to department.
@@ -196,7 +196,7 @@ def main(
 
     Exit status: 0 done; 1 failed; 2 the configuration or the command line is wrong; 3 done, but a
     source is broken or waits for a person; 130 interrupted.
-    """
+    """  # noqa: D301 - click leaves the lines behind a backspace as they are
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal can't show is no failure
             stream.reconfigure(errors="backslashreplace")

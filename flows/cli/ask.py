@@ -60,11 +60,11 @@ def sql(
     as_of: datetime | None,
     as_json: bool,
 ) -> None:
-    r"""Ask the warehouse a question in SQL (SELECT only).
+    """Ask the warehouse a question in SQL (SELECT only).
 
     The tables are the entities (dossier, dossier_event, payment, ...), quarantine_summary,
-    freshness and release; `lienthong schema` explains every column. What is shown is the latest
-    release; core as it stands while there is none. QUERY - is read from standard input.
+    freshness, release and reconcile; `lienthong schema` explains every column. What is shown is the
+    latest release; core as it stands while there is none. QUERY - is read from standard input.
 
     In CSV, a text cell that a spreadsheet would run as a formula gets an apostrophe in front; in
     xlsx it is text by its type.
@@ -72,7 +72,7 @@ def sql(
     \b
         lienthong sql "SELECT status, count(*) FROM dossier GROUP BY status"
         lienthong sql "SELECT * FROM dossier" -o dossiers.parquet
-    """
+    """  # noqa: D301 - click leaves the lines behind a backspace as they are
     chosen = _format(form, output=output, as_json=as_json)
     if query == "-":
         query = sys.stdin.read()

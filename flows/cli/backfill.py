@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import click
 
 from flows import progress
-from flows.cli.common import Settings, json_option, leave, pass_settings, receipts_status
+from flows.cli.common import (
+    Settings,
+    json_option,
+    leave,
+    pass_settings,
+    receipts_status,
+    remind_to_publish,
+)
 from flows.cli.run import on_a_server, show_receipts
 from flows.logs import receipt_event
 from flows.output import Column, print_json, print_table, say
@@ -60,6 +67,7 @@ def backfill(
         print_json(receipts)
     else:
         show_receipts(receipts)
+        remind_to_publish(settings)
     leave(receipts_status(receipts))
 
 
@@ -82,8 +90,9 @@ def _backfill(settings: Settings, name: str, options: SyncOptions) -> list[Recei
 
     with progress.shown(quiet=settings.quiet) as shown:
         context = open_context(
-            warehouse_uri=settings.warehouse, sources_dir=settings.sources, progress=shown
-        )
+            warehouse_uri=settings.warehouse, sources_dir=settings.sources, progress=shown,
+            names=[name],
+        )  # fmt: skip
         return backfill_source(context, name, options)
 
 

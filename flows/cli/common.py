@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from flows.output import note
 from flows.receipts import Receipt, RunStatus
 
 if TYPE_CHECKING:
@@ -105,6 +106,18 @@ def worst(statuses: Iterable[RunStatus]) -> RunStatus:
 def receipts_status(receipts: Iterable[Receipt]) -> RunStatus:
     """The outcome of a run as a whole."""
     return worst(receipt.status for receipt in receipts)
+
+
+def remind_to_publish(settings: Settings) -> None:
+    """Says how analysts get to see what a repair by hand brought into core."""
+    from flows.query import release_behind_core
+
+    release = release_behind_core(settings.warehouse)
+    if release is not None:
+        note(
+            f"Analysts go on seeing release {release.id} until the next night; "
+            "`lienthong release publish` shows them core as it is now."
+        )
 
 
 def existing(settings: Settings) -> Context:

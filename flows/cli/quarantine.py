@@ -12,6 +12,7 @@ from flows.cli.common import (
     existing,
     json_option,
     pass_settings,
+    remind_to_publish,
     reveal_options,
     revealing,
 )
@@ -194,6 +195,8 @@ def replay(settings: Settings, /, *, dry_run: bool, as_json: bool, **which: Unpa
         print_json(lines)
     elif lines:
         show_replayed(lines)
+        if not dry_run:
+            remind_to_publish(settings)
     else:
         say("No row that could be replayed is like that.")
 

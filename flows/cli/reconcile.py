@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import click
 
 from flows import progress
-from flows.cli.common import Settings, json_option, leave, pass_settings, worst
+from flows.cli.common import (
+    Settings,
+    json_option,
+    leave,
+    pass_settings,
+    remind_to_publish,
+    worst,
+)
 from flows.output import Column, note, print_json, print_table, say
 from flows.reconciliation import ReconcileOptions, Reconciliation
 
@@ -77,6 +84,8 @@ def reconcile(
         print_json(reports)
     else:
         show_reports(reports)
+        if repair:
+            remind_to_publish(settings)
     leave(worst(report.status for report in reports))
 
 
@@ -98,14 +107,18 @@ def show_reports(reports: Sequence[Reconciliation]) -> None:
     for one in reports:
         _show_differences(one)
         for text in (one.error, one.note):
-            if text:
-                note(f"{one.source} / {one.stream}: {text}")
+            for line in (text or "").splitlines():
+                note(f"{_place(one)}: {line}")
+
+
+def _place(one: Reconciliation) -> str:
+    return f"{one.source} / {one.stream}" if one.stream else one.source
 
 
 def _show_differences(one: Reconciliation) -> None:
     if not one.differences:
         return
-    place = f"{one.source} / {one.stream}"
+    place = _place(one)
     for bucket, kinds in one.buckets.items():
         say(f"{place}  {bucket}: " + ", ".join(f"{n:,} {kind}" for kind, n in kinds.items()))
     for kind, keys in one.keys.items():

@@ -7,11 +7,19 @@ from collections.abc import Sequence
 import click
 
 from flows import progress
-from flows.cli.common import Settings, existing, json_option, leave, pass_settings, receipts_status
+from flows.cli.common import (
+    Settings,
+    existing,
+    json_option,
+    leave,
+    pass_settings,
+    receipts_status,
+    remind_to_publish,
+)
 from flows.cli.run import show_receipts
 from flows.logs import receipt_event
-from flows.output import Column, print_json, print_table, say
-from flows.receipts import AuditFinding
+from flows.output import Column, note, print_json, print_table, say
+from flows.receipts import AuditFinding, RunStatus
 
 
 @click.command()
@@ -22,15 +30,17 @@ def rebuild(settings: Settings, *, name: str, as_json: bool) -> None:
     """Map a source's landed rows anew, under today's YAML.
 
     Core becomes what landing says under the YAML of today: this is how a mended mapping or code
-    list reaches old rows, quarantined ones included. The source isn't reached.
+    list reaches old rows, quarantined ones included. The source isn't reached. Analysts see it
+    with the next release: that of the night, or `release publish`.
     """
     from flows.steps import open_context
     from flows.steps import rebuild as rebuild_source
 
     with progress.shown(quiet=settings.quiet) as shown:
         context = open_context(
-            warehouse_uri=settings.warehouse, sources_dir=settings.sources, progress=shown
-        )
+            warehouse_uri=settings.warehouse, sources_dir=settings.sources, progress=shown,
+            read_only=True,
+        )  # fmt: skip
         receipts = rebuild_source(context, name)
     for receipt in receipts:
         receipt_event(receipt)
@@ -38,6 +48,7 @@ def rebuild(settings: Settings, *, name: str, as_json: bool) -> None:
         print_json(receipts)
     else:
         show_receipts(receipts)
+        remind_to_publish(settings)
     leave(receipts_status(receipts))
 
 
@@ -50,7 +61,8 @@ def audit(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
 
     Every key in landing must be in core with its highest accepted version, or have all its
     versions in quarantine; nothing may be in core that isn't in landing. The counters of the
-    receipts aren't believed. Ends with 1 where something disagrees.
+    receipts aren't believed. Ends with 1 where something disagrees, with 3 where a source's YAML is
+    wrong, so that its rows could not be looked at.
     """
     from flows.steps import audit as audit_sources
 
@@ -60,7 +72,10 @@ def audit(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
         print_json(report)
     else:
         show_findings(report.findings, checked=report.checked_rows)
-    leave("failed" if report.findings else "done")
+        for name in report.not_checked:
+            note(f"{name}: not checked, its YAML can't be read: `lienthong check {name}` says why")
+    undecided: RunStatus = "degraded" if report.not_checked else "done"
+    leave("failed" if report.findings else undecided)
 
 
 def show_findings(findings: Sequence[AuditFinding], *, checked: int) -> None:

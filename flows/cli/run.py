@@ -107,8 +107,9 @@ def _sync(settings: Settings, *, names: Sequence[str], options: SyncOptions) -> 
 
     with progress.shown(quiet=settings.quiet) as shown:
         context = open_context(
-            warehouse_uri=settings.warehouse, sources_dir=settings.sources, progress=shown
-        )
+            warehouse_uri=settings.warehouse, sources_dir=settings.sources, progress=shown,
+            names=names,
+        )  # fmt: skip
         return sync_sources(context, list(names), options)
 
 

@@ -127,7 +127,7 @@ def new(  # noqa: PLR0913 - click calls it, by name
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Look at a system, write its first YAML and check it.
+    """Look at a system, write its first YAML and check it.
 
     URL_OR_PATH is a database URL, a file, a folder of files, a pattern of files, or the URL of a
     list of a web API with the parameters that gave an answer. A database URL and a token are never
@@ -140,7 +140,7 @@ def new(  # noqa: PLR0913 - click calls it, by name
     \b
         lienthong sources new so-tu-phap '${SO_TU_PHAP_URL}' --agency H41.15 --level province
         lienthong sources new xa-do-luong ../desk --level commune
-    """
+    """  # noqa: D301 - click leaves the lines behind a backspace as they are
     from flows.newsource.create import new_source
     from flows.newsource.document import DEFAULT_ZONE, Facts
 

@@ -19,18 +19,21 @@ def status(settings: Settings, *, as_json: bool) -> None:
 
     Per stream: its last good sync, how far its data reaches, live rows per entity, rows in
     quarantine, and the intervals read with their gaps. Ends with 3 where the last run of a stream
-    failed or waits for a person.
+    failed or waits for a person, or a source's YAML is wrong.
     """
     from flows.steps import status as stream_status
 
-    lines = stream_status(existing(settings))
+    context = existing(settings)
+    lines, broken = stream_status(context), context.catalog.broken
     if as_json:
         print_json(lines)
     elif lines:
         show_status(lines)
-    else:
+    elif not broken:
         say("Nothing is connected yet. docs/connect-an-office.md shows a first source.")
-    leave(overall(lines))
+    for name in broken:
+        note(f"{name}: its YAML can't be read, so no night reads it: `lienthong check {name}`")
+    leave("degraded" if broken else overall(lines))
 
 
 def overall(lines: Sequence[StreamStatus]) -> RunStatus:
