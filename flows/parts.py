@@ -22,6 +22,7 @@ from connectors.protocol import (
     StreamSpec,
     cursor_value,
 )
+from schemas.errors import ConfigError
 from warehouse.intervals import Interval, Intervals, encode_cursor, shown_cursor
 
 PART_ROWS: Final = 200_000
@@ -93,6 +94,9 @@ def parts(
         connector: The source, asked where it begins if a stated length needs that.
         spec: The stream.
         limit: Read at most so many rows.
+
+    Raises:
+        ConfigError: The stated length isn't counted in what the cursor is.
     """
     cursor = spec.cursor
     if cursor is None or not intervals:
@@ -102,6 +106,8 @@ def parts(
     for interval in intervals:
         low, high = interval.bounds
         step = cursor.step
+        if step is not None and _after(high, step) is None:
+            raise ConfigError(_not_cut(cursor, high))
         begin = low if low is not None or step is None else connector.low(spec)
         edges = _edges(begin, high, step)
         lows = [low, *edges]
@@ -174,6 +180,14 @@ def _after(value: CursorValue, step: timedelta | int) -> Any:  # noqa: ANN401 - 
     if isinstance(value, int) and isinstance(step, int):
         return value + step
     return None
+
+
+def _not_cut(cursor: Cursor, value: CursorValue) -> str:
+    if isinstance(value, str):
+        return f"cursor {cursor.column!r} is a text, which no `chunk` can cut; leave it out"
+    if isinstance(value, int):
+        return f"cursor {cursor.column!r} is a number: its `chunk` has to be one, too"
+    return f"cursor {cursor.column!r} is a time: its `chunk` has to be a length of it (30 days)"
 
 
 def _shown(value: CursorValue) -> str:

@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from flows.receipts import SyncOptions
 from flows.steps import open_context, sync
 from tests.connectors.conftest import Maria
@@ -43,6 +45,27 @@ def test_a_numeric_without_digits_can_be_a_cursor(postgres_url: str, tmp_path: P
     # 96 to 100 once more, and the new one; 9 isn't taken to be greater than 100.
     assert (second.error, second.read, second.same, second.inserted) == (None, 6, 5, 1)
     assert second.tombstoned == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "chunk", "said"),
+    [("seq", "30 days", "is a number"), ("ten", "30 days", "is a text"), ("ten", "5", "is a text")],
+)
+def test_a_chunk_that_cannot_cut_the_cursor_is_said_and_not_passed_over(
+    tmp_path: Path, column: str, chunk: str, said: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source, source:
+        source.execute("CREATE TABLE t (id INTEGER, seq INTEGER, ten TEXT)")
+        source.execute("INSERT INTO t VALUES (1, 1, 'a')")
+    nights = Nights(tmp_path)
+    cursor = f"column: {column}, chunk: {chunk}"
+    text = YAML.format(url="sqlite:///../o.db").replace("column: seq, late_window: 5", cursor)
+    nights.write("so-mot", text)
+    (receipt,) = sync(nights.context, ["so-mot"], SyncOptions())
+    assert receipt.status == "failed"
+    assert said in (receipt.error or "")
+    nights.write("so-mot", text.replace(cursor, "column: seq, chunk: 5"))
+    assert nights.dossier("so-mot").inserted == 1
 
 
 def test_the_newest_row_and_then_all_are_missed_the_night_they_are_gone(tmp_path: Path) -> None:

@@ -158,6 +158,42 @@ def test_a_backfill_with_a_server_is_a_flow_run_that_it_shows(
     assert wrong.returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("công văn 12", "has no intervals"), ("đơn của 040099000777", "--reason holds a number")],
+)
+def test_a_backfill_that_the_command_would_refuse_is_refused_as_a_flow_too(
+    server: PrefectServer, office: Office, reason: str, said: str
+) -> None:
+    code = (
+        "from flows.nightly import backfill_source\n"
+        f"state = backfill_source(source='xa-thu', low='1', high='2', reason={reason!r},"
+        f" warehouse={office.warehouse!r}, sources_dir={str(office.sources)!r},"
+        " return_state=True)\n"
+        "print('SAID', state.name, state.message)\n"
+    )
+    done = server.script(code)
+    assert done.returncode == 0, done.stderr
+    assert "SAID Failed" in done.stdout
+    assert said in done.stdout
+    assert not (Path(office.warehouse) / "restricted" / "landing").exists()
+
+
+def test_a_night_where_nothing_is_connected_is_failed(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    code = (
+        "from flows.nightly import nightly\n"
+        f"state = nightly(warehouse='{tmp_path}/warehouse', sources_dir={str(tmp_path)!r},"
+        " return_state=True)\n"
+        "print('SAID', state.name, state.message)\n"
+    )
+    done = server.script(code)
+    assert "SAID Failed" in done.stdout, done.stderr
+    assert "there is no source" in done.stdout
+    assert not (tmp_path / "warehouse").exists()
+
+
 def test_only_a_source_that_can_not_be_reached_is_tried_again(
     server: PrefectServer, office: Office
 ) -> None:
@@ -228,7 +264,7 @@ def test_a_server_that_does_not_answer_is_one_clear_error(office: Office) -> Non
 
 def test_deploy_takes_every_deployment_without_a_question(deployed: PrefectServer) -> None:
     found = {one["name"]: one for one in deployed.find("deployments")}
-    assert set(found) == {"maintain", "nightly", "sync-source", "weekly"}
+    assert set(found) == {"backfill-source", "maintain", "nightly", "sync-source", "weekly"}
     (weekly,) = found["maintain"]["schedules"]
     assert (weekly["active"], weekly["schedule"]["cron"]) == (True, "0 12 * * 0")
     (week,) = found["weekly"]["schedules"]
@@ -237,10 +273,14 @@ def test_deploy_takes_every_deployment_without_a_question(deployed: PrefectServe
     assert schedule["active"]
     assert schedule["schedule"]["cron"] == "0 1 * * *"
     assert schedule["schedule"]["timezone"] == "Asia/Ho_Chi_Minh"
-    assert found["sync-source"]["schedules"] == []
+    assert found["sync-source"]["schedules"] == found["backfill-source"]["schedules"] == []
     assert {one["work_pool_name"] for one in found.values()} == {POOL}
     assert found["nightly"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert found["sync-source"]["parameter_openapi_schema"]["required"] == ["source"]
+    backfill = found["backfill-source"]
+    assert backfill["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    asked = set(backfill["parameter_openapi_schema"]["required"])
+    assert asked == {"source", "low", "high", "reason"}
     again = deployed.prefect("--no-prompt", "deploy", "--all")
     assert again.returncode == 0, again.stdout + again.stderr
 
@@ -251,7 +291,7 @@ def test_the_deployment_file_names_no_place_of_this_machine() -> None:
     document = yaml.safe_load(text)
     assert [one["entrypoint"] for one in document["deployments"]] == [
         "flows/nightly.py:nightly", "flows/weekly.py:weekly", "flows/nightly.py:sync_source",
-        "flows/upkeep_flow.py:maintain",
+        "flows/nightly.py:backfill_source", "flows/upkeep_flow.py:maintain",
     ]
 
 
@@ -321,6 +361,7 @@ def test_a_wrong_parameter_is_refused_before_a_run(deployed: PrefectServer) -> N
         ("nightly/nightly", "fail_above=7"),
         ("sync-source/sync-source", "limit=0"),
         ("sync-source/sync-source", "surce=xa-thu"),
+        ("backfill-source/backfill-source", "source=xa-thu"),
     ]:
         done = deployed.prefect("deployment", "run", deployment, "--param", parameter)
         assert done.returncode != 0, parameter
