@@ -268,10 +268,14 @@ def missing_columns(wanted: Sequence[str], found: Sequence[str]) -> list[str]:
     return [name for name in wanted if name not in there]
 
 def cursor_value(value: Any) -> CursorValue | None:  # noqa: ANN401 - a cell of any type
-    """A delivered cell of an ordered cursor as a bound; a number with a fraction, rounded down."""
+    """A delivered cell of an ordered cursor as a bound; a number with a fraction, rounded down.
+
+    None for NaN and the infinities of PostgreSQL: nothing can be counted from them.
+    """
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, str | Decimal):
-        return int(Decimal(value).to_integral_value("ROUND_FLOOR"))
+        number = Decimal(value)
+        return int(number.to_integral_value("ROUND_FLOOR")) if number.is_finite() else None
     bound: CursorValue = value
     return bound

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from connectors.protocol import Cursor, CursorValue
@@ -49,7 +49,7 @@ def _bound(text: str, cursor: Cursor, *, like: CursorValue, zone: str) -> Cursor
             moment = _moment(text, cursor, zone)
             return moment.astimezone(UTC) if like.tzinfo else moment.replace(tzinfo=None)
         case date():
-            return _moment(text, cursor, zone).date()
+            return _day(text, cursor, zone)
         case _:
             return text
 
@@ -61,6 +61,14 @@ def _number(text: str, cursor: Cursor, zone: str) -> int:
         message = f"cursor {cursor.column!r} counts in whole numbers; {text!r} is none"
         raise ConfigError(message)
     return cursor.ticks(_moment(text, cursor, zone))
+
+
+def _day(text: str, cursor: Cursor, zone: str) -> date:
+    moment = _moment(text, cursor, zone)
+    if moment.time() != time():
+        message = f"cursor {cursor.column!r} is a day; {text!r} is a time. Write 2026-01-31"
+        raise ConfigError(message)
+    return moment.date()
 
 
 def _moment(text: str, cursor: Cursor, zone: str) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from connectors.sql.values import delivered_schema
 from schemas.errors import ConfigError, ContractError
 
 _BATCH_ROWS = 50_000
+_NUMBER = re.compile(r"-?[0-9]+(?:[.][0-9]+)?")
 
 
 class SqlConnector:
@@ -81,8 +83,8 @@ class SqlConnector:
 
         A time cursor, and a number with a `unit`: the database's clock minus the lag. A date:
         tomorrow, or today where the late window is shorter than a day. A number: the greatest plus
-        one; a text: just past the greatest. None without a cursor and, for numbers and texts, while
-        there is no row.
+        one (what is no number, like NaN or a text in SQLite, lies past it); a text: just past the
+        greatest. None without a cursor and, for numbers and texts, while there is no row.
         """
         self._leave()
         self._reads = 0
@@ -330,7 +332,11 @@ def _bound(cursor: Cursor, begun: _Begun) -> CursorValue | None:
         return cursor.ticks((now or datetime.now(UTC)) - cursor.lag)
     if column.cursor in {"timestamptz", "timestamp", "date"} and now is not None:
         return _clock_bound(cursor, column, now=now - cursor.lag, zone=session.zone)
-    return _next_after(column, session.row(statements.highest(table.source, column))[0])
+    highest = session.row(statements.highest(table.source, column))[0]
+    if column.cursor in {"integer", "numeric"} and not _NUMBER.fullmatch(highest or "0"):
+        only = statements.highest(table.source, column, numbers_of=session.dialect)
+        highest = session.row(only)[0]
+    return _next_after(column, highest)
 
 
 def _missing(missing: Sequence[str], found: Sequence[str]) -> str:

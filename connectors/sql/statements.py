@@ -176,11 +176,29 @@ def counts(
     return selected(*named).select_from(source)
 
 
+def is_number(column: SourceColumn, *, dialect: str) -> sa.ColumnElement[bool]:
+    """The value is a number to count from: PostgreSQL has NaN, SQLite keeps texts among numbers."""
+    cursor = raw(column)
+    if dialect == "sqlite":
+        inside = cursor.between(sa.literal_column(str(-(2**63))), sa.literal_column(str(2**63 - 1)))
+        return sa.and_(sa.func.typeof(cursor).in_(["integer", "real"]), inside)
+    return sa.cast(cursor, _TEXT).not_in(["NaN", "Infinity", "-Infinity"])
+
+
 @lru_cache(maxsize=_KEPT)
-def highest(source: sa.FromClause, column: SourceColumn) -> Statement:
-    """The greatest cursor value, as text."""
+def highest(
+    source: sa.FromClause, column: SourceColumn, *, numbers_of: str | None = None
+) -> Statement:
+    """The greatest cursor value, as text.
+
+    Args:
+        source: The rows.
+        column: The cursor.
+        numbers_of: The dialect, where only values count that `is_number`.
+    """
+    where = [] if numbers_of is None else [is_number(column, dialect=numbers_of)]
     cursor = raw(column)
     if column.cast == "bigint":
         cursor = sa.cast(cursor, sa.BigInteger)
     found = sa.cast(sa.func.max(cursor), _TEXT)
-    return selected(found.label("highest")).select_from(source)
+    return selected(found.label("highest")).select_from(source).where(*where)

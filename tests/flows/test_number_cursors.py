@@ -47,6 +47,41 @@ def test_a_numeric_without_digits_can_be_a_cursor(postgres_url: str, tmp_path: P
     assert second.tombstoned == 1
 
 
+def test_a_text_among_the_numbers_of_sqlite_stops_no_night(tmp_path: Path) -> None:
+    nights = Nights(tmp_path)
+    nights.write("so-mot", YAML.format(url="sqlite:///../o.db"))
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source:
+        source.execute("CREATE TABLE t (id INTEGER, seq INTEGER)")
+        rows = [(1, 1), (2, 12.5), (3, "chưa có"), (4, None), (5, b"x")]
+        source.executemany("INSERT INTO t VALUES (?, ?)", rows)
+        source.commit()
+        _first_and_next_night(nights, inserted=2)  # of the others no phase can be told
+        source.execute("INSERT INTO t VALUES (6, 13)")
+        source.commit()
+        assert nights.dossier("so-mot").inserted == 1
+
+
+@pytest.mark.parametrize("odd", ["NaN", "Infinity"])
+def test_what_is_no_number_in_a_numeric_of_postgresql_stops_no_night(
+    postgres_url: str, tmp_path: Path, odd: str
+) -> None:
+    nights = Nights(tmp_path)
+    nights.write("so-mot", YAML.format(url=postgres_url))
+    values = f"(1, 1), (2, 12.5), (3, '{odd}'), (4, NULL), (5, '-Infinity')"
+    execute(postgres_url, "CREATE TABLE t (id int, seq numeric)", f"INSERT INTO t VALUES {values}")
+    _first_and_next_night(nights, inserted=5)
+    execute(postgres_url, "INSERT INTO t VALUES (6, 13)")
+    assert nights.dossier("so-mot").inserted == 1
+
+
+def _first_and_next_night(nights: Nights, *, inserted: int) -> None:
+    first = nights.dossier("so-mot")
+    assert (first.read, first.landed, first.interval) == (5, 5, (None, "13"))
+    assert (first.inserted, first.quarantined) == (inserted, 5 - inserted)
+    second = nights.dossier("so-mot")  # 12.5 once more; the others lie in no interval
+    assert (second.read, second.same) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("column", "chunk", "said"),
     [("seq", "30 days", "is a number"), ("ten", "30 days", "is a text"), ("ten", "5", "is a text")],

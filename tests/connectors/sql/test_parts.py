@@ -112,6 +112,7 @@ def test_a_number_with_a_fraction_is_rounded_down() -> None:
     assert [cursor_value(v) for v in ("7.9", "-7.1", "9007199254740993.5", None, 4)] == [
         7, -8, 9007199254740993, None, 4,
     ]  # fmt: skip
+    assert [cursor_value(v) for v in ("NaN", "Infinity", "-Infinity")] == [None] * 3
 
 
 @settings(
