@@ -195,13 +195,14 @@ class Catalog:
 
         Raises:
             ConfigError: A named source or stream doesn't exist, is retired, or its YAML is wrong or
-                has a reference that can't be filled in.
+                has a reference that can't be filled in; or there is no source at all.
         """
         chosen = [self.source(name) for name in dict.fromkeys(names)]
         for source in chosen:
             source.demand_active()
             source.demand_references()
         if not names:
+            self.demand()
             chosen = [source for source in self.sources.values() if not source.retired]
         if only is not None:
             return [(source.name, source.stream(only).name) for source in chosen]

@@ -71,8 +71,9 @@ def audit(context: Context, source_names: Sequence[str]) -> AuditReport:
             as not checked.
 
     Raises:
-        ConfigError: A named source doesn't exist, or its YAML is wrong.
+        ConfigError: A named source doesn't exist, or its YAML is wrong; or there is none at all.
     """
+    context.catalog.demand(source_names)
     names = source_names or tuple(context.catalog.sources)
     checked = 0
     findings: list[AuditFinding] = []

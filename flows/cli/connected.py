@@ -12,7 +12,7 @@ import click
 from connectors.sampling import MOST_SAMPLE_ROWS, SAMPLE_ROWS
 from flows import progress
 from flows.cli.common import Settings, json_option, leave, pass_settings
-from flows.output import Column, note, print_json, print_table, say
+from flows.output import Column, note, print_json, print_table
 from flows.receipts import RunStatus, StreamCheck
 from schemas.errors import ConfigError, LienThongError
 
@@ -57,6 +57,7 @@ def check(
         demand_place(report, names)
     context = check_context(settings.sources)
     catalog = context.catalog
+    catalog.demand()
     usual = [name for name, source in catalog.sources.items() if not source.retired]
     checks: list[StreamCheck] = []
     with progress.busy("checking", quiet=settings.quiet) as going_on:
@@ -76,8 +77,6 @@ def check(
             checks += [one.check for one in found]
     if as_json:
         print_json(checks)
-    elif not checks:
-        say(f"No source in {settings.sources}. docs/connect-an-office.md shows a first one.")
     else:
         show_checks(checks)
     if report is not None:

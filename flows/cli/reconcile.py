@@ -92,7 +92,7 @@ def reconcile(
 def show_reports(reports: Sequence[Reconciliation]) -> None:
     """One line per stream; then the months, the keys, and what a person should know."""
     if not reports:
-        say("No source to compare. `lienthong sources` shows what is connected.")
+        say("Every source is retired: nothing to compare.")
         return
     always = [Column(title) for title in ("source", "stream", "status", "by", "landed", "read")]
     kinds = [Column(title) for title in ("missing", "extra", "differing")]

@@ -133,7 +133,7 @@ def _nightly(settings: Settings, *, fail_above: float) -> NightReport:
 def show_receipts(receipts: Sequence[Receipt]) -> None:
     """One line per stream and entity; then what a person should know."""
     if not receipts:
-        say("No source to sync. `lienthong sources` shows what is connected.")
+        say("Every source is retired: nothing to sync.")
         return
     always = ("source", "stream", "entity", "status", "read", "landed")
     terms = (

@@ -37,7 +37,7 @@ def test_examples_of_a_help_page_keep_their_lines() -> None:
     assert any(line.endswith("lienthong sync so-tu-phap      read, check, land") for line in lines)
 
 
-@pytest.mark.parametrize("verb", ["sync", "nightly"])
+@pytest.mark.parametrize("verb", ["sync", "nightly", "check"])
 def test_a_run_without_any_source_ends_with_2_and_makes_no_warehouse(
     tmp_path: Path, verb: str
 ) -> None:
@@ -48,6 +48,14 @@ def test_a_run_without_any_source_ends_with_2_and_makes_no_warehouse(
     assert done.exit_code == 2, done.output
     assert "`lienthong sources new`" in json.loads(done.stdout)["error"]["message"]
     assert not list(tmp_path.glob("warehouse*"))
+
+
+@pytest.mark.parametrize("verb", ["reconcile", "audit"])
+def test_nothing_is_found_right_where_nothing_is_connected(office: Office, verb: str) -> None:
+    assert run(office, "sync").exit_code == 0
+    (office.sources / "xa-thu.yaml").unlink()
+    done = run(office, verb)
+    assert (done.exit_code, "there is no source" in done.stderr) == (2, True), done.output
 
 
 @pytest.mark.parametrize(
