@@ -297,8 +297,7 @@ class NightReport:
 
         A night whose release a gate blocked is degraded.
         """
-        good = {r.source for r in self.receipts if r.status == "done"}
-        if self.broken and not good:
+        if self.receipts and all(r.status == "failed" for r in self.receipts):
             return "failed"
         return "degraded" if self.broken or self.waiting or self.blocked else "done"
 

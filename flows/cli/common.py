@@ -96,9 +96,9 @@ def leave(status: RunStatus) -> NoReturn:
 
 
 def worst(statuses: Iterable[RunStatus]) -> RunStatus:
-    """`failed` where something failed and nothing is done, `degraded` where not all is done."""
+    """`failed` where everything failed, `degraded` where not all is done."""
     seen = set(statuses)
-    if "failed" in seen and "done" not in seen:
+    if seen == {"failed"}:
         return "failed"
     return "degraded" if seen - {"done"} else "done"
 

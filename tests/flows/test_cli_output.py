@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from flows import logs, output, progress
+from flows.cli.common import worst
 from flows.export import FORMULA_STARTS, write_csv, write_json, write_parquet
 from flows.outcome import night_sentence, night_status
 from flows.receipts import NightReport, Receipt, RunStatus
@@ -254,6 +255,9 @@ def test_a_night_fails_only_past_its_share_of_broken_sources() -> None:
     assert night_status(night("done", "failed", "failed")) == "failed"
     assert night_status(night("failed"), fail_above=1.0) == "failed"
     assert night_status(night("done", "degraded")) == "degraded"
+    assert night_status(night("degraded", "failed")) == "degraded"  # half of it is no failure
+    assert worst(["degraded", "failed"]) == "degraded"
+    assert worst(["failed", "failed"]) == "failed"
     assert night_status(night()) == "done"
 
 
