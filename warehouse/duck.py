@@ -105,8 +105,19 @@ class AnalystDoor:
         self._spill = tempfile.TemporaryDirectory(prefix="lienthong-sql-")
 
     def view(self, name: str, files: Sequence[str], schema: pa.Schema, *, where: str = "") -> None:
-        """Shows Parquet files as the view `name`, with the columns of `schema`."""
-        self._connection.execute(_view(name, files, schema, where=where))
+        """Shows Parquet files as the view `name`, with the columns of `schema`.
+
+        Raises:
+            WarehouseError: One of the files is gone or damaged.
+        """
+        try:
+            self._connection.execute(_view(name, files, schema, where=where))
+        except (duckdb.IOException, duckdb.InvalidInputException):
+            message = (
+                f"table {name}: one of its files can't be read. Run the command again; if it is "
+                "still so, the file was deleted or damaged: bring it back from a backup"
+            )
+            raise WarehouseError(message) from None
 
     def table(self, name: str, rows: pa.Table) -> None:
         """Shows a small table that lives in memory."""
