@@ -30,7 +30,7 @@ class Claims:
         self.is_backfill = options.interval is not None
         self.intervals: Intervals = ()
         self._cursor = cursor = stream.spec.cursor
-        self._oldest: Snapshot | None = None
+        self._first: Snapshot | None = None
         self._begins_full = False
         high = None if cursor is None else connector.high(stream.spec)
         if cursor is not None and options.interval is None:
@@ -66,9 +66,13 @@ class Claims:
     def saw(self, summary: ReadSummary) -> None:
         """Keeps PostgreSQL's snapshot of the first part: the one that late commits go by."""
         least, most = summary.snapshot_xmin, summary.snapshot_xmax
-        is_of_a_night = bool(self.intervals) and not self.is_backfill
-        if self._oldest is None and least is not None and most is not None and is_of_a_night:
-            self._oldest = Snapshot(high=self.intervals[-1].high, xmin=least, xmax=most)
+        if self._first is None and least is not None and most is not None and self.intervals:
+            self._first = Snapshot(high=self.intervals[-1].high, xmin=least, xmax=most)
+
+    @property
+    def _oldest(self) -> Snapshot | None:
+        """The snapshot that the next night goes by: a backfill moves no night."""
+        return None if self.is_backfill else self._first
 
     def asking(self) -> Checkpoint:
         """Says what a person asked for: where the read breaks off, the next sync goes on."""
@@ -110,7 +114,7 @@ class Claims:
         """
         known = self._of_cursor(state)
         if self.is_backfill:
-            return state if last is None else known.after_part(last)
+            return state if last is None else known.after_backfill(last, seen=self._first)
         low, high = (None, None) if last is None else last.bounds
         oldest = self._oldest
         snapshot = None if oldest is None else (oldest.xmin, oldest.xmax)

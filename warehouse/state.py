@@ -301,6 +301,17 @@ class StreamState:
         covered = joined([*self.coverage, part])
         return replace(self, coverage=covered, unfinished=None if begun == Unfinished() else begun)
 
+    def after_backfill(self, part: Interval, *, seen: Snapshot | None) -> StreamState:
+        """The state once somebody's interval is read.
+
+        Args:
+            part: Its last part.
+            seen: Its snapshot: where no night has one yet, what was open then may still commit rows
+                into what is covered now.
+        """
+        state = self.after_part(part)
+        return state if self.snapshots or seen is None else replace(state, snapshots=(seen,))
+
     def stamp(self, now: datetime) -> datetime:
         """The moment (UTC) to stamp a read with that starts now: never before an earlier one.
 

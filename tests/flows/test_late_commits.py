@@ -169,6 +169,20 @@ def test_a_full_read_looks_after_the_transactions_that_were_open_then(office: Of
     assert office.core() == office.committed()
 
 
+def test_a_backfill_before_the_first_night_looks_after_the_transactions_that_were_open_then(
+    office: Office,
+) -> None:
+    office.begin()
+    (slow,) = office.open
+    office.next_second()
+    options = SyncOptions(interval=("2020-01-01", "2099-01-01"), reason="xem trước")
+    (receipt,) = sync(office.nights.context, ["so-muon"], options)
+    assert (receipt.error, receipt.read) == (None, 100)
+    office.commit(slow)
+    office.night()
+    assert office.core() == office.committed()
+
+
 def test_rows_without_a_place_in_the_order_are_found_by_the_first_load_and_a_full_read(
     office: Office,
 ) -> None:
