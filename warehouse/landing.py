@@ -25,7 +25,7 @@ from warehouse.ahead import ahead
 from warehouse.deletions import Deletions
 from warehouse.delta import LostRaceError, Table, as_table
 from warehouse.files_again import FilesAgain
-from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd
+from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd, Screening
 from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
 from warehouse.landing_stamp import stamp
 from warehouse.phases import reached
@@ -176,7 +176,7 @@ class _Landing:
         self._is_behind = False  # of a commit of ours that held no row
 
     @cached_property
-    def _screen(self) -> Callable[[pa.Table, pa.Table], pa.Table] | None:
+    def _screen(self) -> Screening | None:
         """What keeps rows of forgotten people out, as it is now that the table is open."""
         return self._read.screen()
 

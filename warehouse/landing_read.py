@@ -34,10 +34,6 @@ class Checkpoint:
     is_apart: bool = False
 
 
-Screening = Callable[[pa.Table, pa.Table], pa.Table]
-"""Rows as delivered and as stamped to what may land of the delivered ones."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class LandingRead:
     """One read, ready to land.
