@@ -50,7 +50,7 @@ def _translated(uri: str, *, commits: bool = False) -> Iterator[None]:
 
     Args:
         uri: The table.
-        commits: A commit is made, from what was read before.
+        commits: A commit is made or looked for, from what was read before.
     """
     try:
         yield
@@ -202,7 +202,7 @@ class Table:
     def catch_up(self) -> bool:
         """Goes on to the newest version; whether somebody has written since this one."""
         before = self.version
-        with _translated(self.uri):
+        with _translated(self.uri, commits=True):
             self._handle.update_incremental()
         return self.version != before
 
@@ -270,7 +270,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with _translated(self.uri):
+        with _translated(self.uri, commits=True):
             self._handle.create_write_transaction(
                 [], "append", self._handle.schema(), commit_properties=_properties(txns, state)
             )
