@@ -400,6 +400,12 @@ class _Reading:
         yield from self._summary.notes
         if self._left_out:
             yield f"{self._left_out} rows of people who are forgotten were left out"
+        if outcome.surplus:
+            yield (
+                f"the source counts {outcome.surplus} rows more than there are landed keys: keys "
+                "repeat, or rows came late or out of order; "
+                f"`lienthong reconcile {self._source} --stream {self._stream.name}` finds those"
+            )
         if not outcome.waiting_deletes:
             return
         yield (

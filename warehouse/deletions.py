@@ -35,6 +35,7 @@ class Deletions:
 
     Attributes:
         keys: What the state is to say of the keys now.
+        surplus: How many rows more the source counts than keys have landed.
     """
 
     def __init__(self, read: LandingRead, before: StreamState, *, version: int) -> None:
@@ -46,6 +47,7 @@ class Deletions:
             version: The landing version before it.
         """
         self.keys = before.keys
+        self.surplus = 0
         self._read = read
         self._known = before.keys if read.finds_deletes and not read.is_whole else None
         self._version = version
@@ -107,6 +109,7 @@ class Deletions:
                 known=self._known, brought=self._brought, is_screened=is_screened,
             )  # fmt: skip
             found = search.found()
+            self.surplus = search.surplus
             if found is None:
                 return nothing, 0
             missing, now = found
@@ -154,6 +157,7 @@ class _Search:
         self._known = known
         self._brought = brought
         self._is_screened = is_screened
+        self.surplus = 0
 
     @cached_property
     def landed(self) -> Prior:
@@ -187,6 +191,7 @@ class _Search:
         count = self._counted(*end.below)
         # Of people who are forgotten the source counts rows that didn't land.
         if end.source_rows >= count.keys and not self._is_screened():
+            self.surplus = end.source_rows - count.keys
             return _NO_KEYS, count
         there = self._read.stamp.keys(end.keys())
         return self.landed.alive_keys().join(there, on="_key", how="anti"), count

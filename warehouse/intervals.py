@@ -39,8 +39,11 @@ def decode_cursor(text: str) -> CursorValue:
 
 
 def shown_cursor(text: str | None) -> str | None:
-    """The value of an encoded cursor for a person, without its type."""
-    return None if text is None else text.partition(":")[2]
+    """The value of an encoded cursor for a person, without its type.
+
+    The bound behind a text is the text and U+0001 (see `connectors.sql`): that isn't shown.
+    """
+    return None if text is None else text.partition(":")[2].rstrip("\x01")
 
 
 def is_comparable(one: CursorValue, other: CursorValue) -> bool:

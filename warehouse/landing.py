@@ -214,6 +214,7 @@ class _Landing:
             tombstones=tombstones,
             waiting_deletes=waiting,
             landing_version=self._expected,
+            surplus=self._deletions.surplus,
         )
 
     def _taken(self, part: pa.Table | Checkpoint, pending: pa.Table) -> pa.Table:

@@ -110,7 +110,8 @@ class ReadEnd:
 class LandOutcome:
     """Rows of one read by what became of them; `read = landed + same + unreadable`.
 
-    `waiting_deletes` keys seem gone but were kept: too many at once to be believed.
+    `waiting_deletes` keys seem gone but were kept: too many at once to be believed. `surplus` is
+    how many rows more the source counts than keys have landed, where it counts them.
     """
 
     read: int
@@ -120,3 +121,4 @@ class LandOutcome:
     tombstones: int
     waiting_deletes: int
     landing_version: int
+    surplus: int = 0

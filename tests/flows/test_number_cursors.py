@@ -139,3 +139,21 @@ def test_texts_are_read_on_in_the_order_that_the_database_has_them_in(
         maria.execute("INSERT INTO t VALUES (99, 'd1')")
         assert nights.dossier("so-mot").inserted == 1
         assert nights.dossier("so-mot").read == 0
+
+
+def test_a_row_that_a_cursor_of_texts_hides_is_counted_and_told(tmp_path: Path) -> None:
+    nights = Nights(tmp_path)
+    text = YAML.format(url="sqlite:///../o.db").replace("seq, late_window: 5", "luc")
+    nights.write("so-mot", text.replace("phase: seq", "procedure_name: luc"))
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source:
+        source.execute("CREATE TABLE t (id INTEGER, luc TEXT)")
+        source.executemany("INSERT INTO t VALUES (?, ?)", [(1, "2026-11-01"), (2, "2099-01-01")])
+        source.commit()
+        first = nights.dossier("so-mot")
+        assert (first.inserted, first.interval, first.note) == (2, (None, "2099-01-01"), None)
+        source.execute("INSERT INTO t VALUES (3, '2026-11-02')")
+        source.commit()
+    second = nights.dossier("so-mot")
+    assert second.read == 0
+    assert "the source counts 1 rows more than there are landed keys" in (second.note or "")
+    assert "lienthong reconcile so-mot --stream ho_so" in (second.note or "")
