@@ -107,7 +107,10 @@ class Forgotten:
 
     def marks(self, source: str) -> Marks:
         """What a source's rows are compared with."""
-        rows = self._rows()
+        table = Table.open(self.uri)
+        if table is None:
+            return Marks(key=self._key, source=source, persons=frozenset(), rows=frozenset())
+        rows = table.scan().collect()
         persons = rows.filter(pl.col("kind") == "person")["mark"]
         keys = rows.filter(pl.col("kind") == "row", pl.col("source") == source)["mark"]
         return Marks(key=self._key, source=source, persons=frozenset(persons), rows=frozenset(keys))

@@ -1,4 +1,4 @@
-"""SQLite through a streaming SQLAlchemy cursor.
+"""SQLite through the driver of the standard library; the statements are SQLAlchemy's.
 
 Not ADBC: its SQLite driver types a column by the first batch and fails on the first value of
 another kind (3,000 NULLs, then a text). Here the declaration decides (see `connectors.sql.types`).
@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -31,6 +32,7 @@ from connectors.sql.types import SourceColumn, sqlite_column
 from connectors.sql.values import bad_values, delivered_schema
 from schemas.errors import ConfigError, SourceError, TransientSourceError
 
+_dialect = pysqlite.dialect()
 _ERRORS = (SQLAlchemyError, sqlite3.Error)
 _INSTRUCTIONS_BETWEEN_LOOKS = 50_000
 _NAMED = re.compile(r"no such (table|column|function): ([\w.\" ]+)")
@@ -63,7 +65,6 @@ class SqliteDatabase:
         self._path = (base or Path.cwd()) / path[1:]
         self._options = options
         self._zone = timezone or "UTC"
-        self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -80,8 +81,7 @@ class SqliteDatabase:
         return connection
 
     def close(self) -> None:
-        """See `Database.close`."""
-        self._engine.dispose()
+        """See `Database.close`: nothing stays open."""
 
     @contextmanager
     def session(self, where: str) -> Iterator[SqliteSession]:
@@ -89,15 +89,16 @@ class SqliteDatabase:
         if not self._path.is_file():
             message = f"{where}: there is no database file {self._path.name!r}; check its path"
             raise SourceError(message)
-        try:
-            connection = self._engine.connect()
-            connection.exec_driver_sql("BEGIN")
-        except _ERRORS as error:
-            raise _translated(where, error) from None
-        with connection:
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(closing(self._connect()))
+                connection.execute("BEGIN")
+            except _ERRORS as error:
+                raise _translated(where, error) from None
             yield SqliteSession(
-                connection, where=where, zone=self._zone, seconds=self._options.statement_timeout
-            )
+                connection, self._connect, where=where, zone=self._zone,
+                seconds=self._options.statement_timeout,
+            )  # fmt: skip
 
 
 class SqliteSession:
@@ -106,37 +107,44 @@ class SqliteSession:
     dialect = "sqlite"
     sees_one_moment = True
 
-    def __init__(self, connection: sa.Connection, *, where: str, zone: str, seconds: float) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        connect: Callable[[], sqlite3.Connection],
+        *,
+        where: str,
+        zone: str,
+        seconds: float,
+    ) -> None:
         self.zone = zone
         self.is_reading = False
         self._connection = connection
+        self._connect = connect
         self._where = where
         self._seconds = seconds
 
     def describe(self, stream: SqlStream, source: sa.FromClause) -> tuple[SourceColumn, ...]:
         """See `Session.describe`. Columns of a query have no declaration: they are text."""
         with self._errors():
-            result = self._connection.execute(statements.everything(source))
-            names = list(result.keys())
-            result.close()
+            result = self._executed(statements.everything(source))
+            names = [name for name, *_ in result.description]
             declared: dict[str, str] = {}
             if stream.table is not None and isinstance(source, sa.TableClause):
-                table = sa.func.pragma_table_xinfo(source.name)
-                pragma = statements.selected(sa.column("name"), sa.column("type"))
-                rows = self._connection.execute(pragma.select_from(table)).mappings()
-                declared = {row["name"]: row["type"] for row in rows}
+                declared = dict(self._executed(_declarations(source)).fetchall())
         return tuple(sqlite_column(name, declared.get(name, "")) for name in names)
 
     def tables(self, *, schema: str | None) -> tuple[Candidate, ...]:
         """See `Session.tables`."""
         with self._errors():
-            return tuple(inspected(self._connection, schema=schema))
+            engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=NullPool)
+            with engine.connect() as connection:
+                return tuple(inspected(connection, schema=schema))
 
     def row(self, statement: Statement) -> tuple[Any, ...]:
         """See `Session.row`."""
         with self._errors():
             self._limit_time()
-            found = self._connection.execute(statement).first()
+            found = self._executed(statement).fetchone()
         return tuple(found) if found is not None else ()
 
     def stream(
@@ -145,20 +153,17 @@ class SqliteSession:
         """See `Session.stream`."""
         with self._errors():
             self._limit_time()
-            result = self._connection.execution_options(
-                stream_results=True, yield_per=batch_rows
-            ).execute(statement)
+            result = self._executed(statement)
         self.is_reading = True
-        return self._batches(result, columns)
+        return self._batches(result, columns, batch_rows)
 
     def _batches(
-        self, result: sa.CursorResult[Any], columns: Sequence[SourceColumn]
+        self, result: sqlite3.Cursor, columns: Sequence[SourceColumn], batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
-        parts = iter(result.partitions())
         while True:
             with self._errors():
-                rows = next(parts, None)
-            if rows is None:
+                rows = result.fetchmany(batch_rows)
+            if not rows:
                 self.is_reading = False
                 return
             yield _deliver(rows, columns)
@@ -182,14 +187,18 @@ class SqliteSession:
             .order_by(sa.column("pk"))
         )
         with self._errors():
-            names = [row[0] for row in self._connection.execute(statement)]
+            names = [name for (name,) in self._executed(statement)]
         return (f"primary key: {', '.join(names)}" if names else "no primary key",)
 
     def _limit_time(self) -> None:
         """Has SQLite give up once the statement's time is over."""
         deadline = time.monotonic() + self._seconds
-        raw = cast("sqlite3.Connection", self._connection.connection.dbapi_connection)
-        raw.set_progress_handler(lambda: time.monotonic() > deadline, _INSTRUCTIONS_BETWEEN_LOOKS)
+        self._connection.set_progress_handler(
+            lambda: time.monotonic() > deadline, _INSTRUCTIONS_BETWEEN_LOOKS
+        )
+
+    def _executed(self, statement: Statement) -> sqlite3.Cursor:
+        return self._connection.execute(*_compiled(statement))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -197,6 +206,21 @@ class SqliteSession:
             yield
         except _ERRORS as error:
             raise _translated(self._where, error) from None
+
+
+@lru_cache(maxsize=1_024)
+def _declarations(table: sa.TableClause) -> Statement:
+    """Names and declared types of a table's columns, generated ones too."""
+    pragma = statements.selected(sa.column("name"), sa.column("type"))
+    return pragma.select_from(sa.func.pragma_table_xinfo(table.name))
+
+
+@lru_cache(maxsize=256)
+def _compiled(statement: Statement) -> tuple[str, tuple[Any, ...]]:
+    """The SQL of a statement and its values; of one that was compiled before, as it was."""
+    made = statement.compile(dialect=_dialect, compile_kwargs={"render_postcompile": True})
+    values = made.construct_params()
+    return str(made), tuple(values[name] for name in made.positiontup or ())
 
 
 def _translated(where: str, error: Exception) -> SourceError:
