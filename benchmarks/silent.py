@@ -41,7 +41,8 @@ def rows(bench: Bench) -> Iterator[Row]:
     expected = {"broken": [], "landed": 0, "read": 0, "rows": count * _ROWS, "blocked": []}
     with bench.scratch() as folder:
         offices(bench, folder, count)
-        run("benchmarks.silent:night", folder=str(folder))  # the first one, which loads everything
+        for _ in range(2):  # one loads everything, the next one learns which keys there are
+            run("benchmarks.silent:night", folder=str(folder))
         for _ in range(bench.runs(3)):
             done = run("benchmarks.silent:night", folder=str(folder))
             mine.append(as_expected("a silent night", done, expected))

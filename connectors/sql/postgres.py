@@ -67,9 +67,7 @@ class PostgresDatabase:
         try:
             session = PostgresSession(connection, where=where, timezone=self._timezone)
             yield session
-            if not session.is_reading and self._idle is None:
-                with session.errors():
-                    connection.rollback()  # the next session sees what was committed since
+            if not session.is_reading and self._idle is None and _is_ended(connection):
                 self._idle, connection = connection, None
         finally:
             _hang_up(connection)
@@ -78,6 +76,15 @@ class PostgresDatabase:
         """See `Database.close`."""
         connection, self._idle = self._idle, None
         _hang_up(connection)
+
+
+def _is_ended(connection: dbapi.Connection) -> bool:
+    """Ends the transaction: the next session sees what was committed since. False: it is lost."""
+    try:
+        connection.rollback()
+    except _DRIVER_ERRORS:
+        return False  # what was asked in it has come; the next session connects anew
+    return True
 
 
 def _hang_up(connection: dbapi.Connection | None) -> None:
