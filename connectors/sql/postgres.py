@@ -67,24 +67,29 @@ class PostgresDatabase:
         try:
             session = PostgresSession(connection, where=where, timezone=self._timezone)
             yield session
-            if not session.is_reading and self._idle is None and _is_ended(connection):
-                self._idle, connection = connection, None
+            if not session.is_reading and self._keep(connection):
+                connection = None
         finally:
             _hang_up(connection)
+
+    def _keep(self, connection: dbapi.Connection) -> bool:
+        """Keeps a connection for the next session, which sees what is committed by then.
+
+        Not where one is kept already, nor where it is lost: what was asked in it has come.
+        """
+        if self._idle is not None:
+            return False
+        try:
+            connection.rollback()
+        except _DRIVER_ERRORS:
+            return False
+        self._idle = connection
+        return True
 
     def close(self) -> None:
         """See `Database.close`."""
         connection, self._idle = self._idle, None
         _hang_up(connection)
-
-
-def _is_ended(connection: dbapi.Connection) -> bool:
-    """Ends the transaction: the next session sees what was committed since. False: it is lost."""
-    try:
-        connection.rollback()
-    except _DRIVER_ERRORS:
-        return False  # what was asked in it has come; the next session connects anew
-    return True
 
 
 def _hang_up(connection: dbapi.Connection | None) -> None:
