@@ -142,7 +142,9 @@ class Integration:
         values, plans = self._plans(core, feeds_due, derived, goal)
         writes = pl.concat([plan.writes for plan in plans])
         reached("core_commit")
-        self._commit(core, values, writes, {feed.app: goal[feed.app] for feed in feeds_due})
+        txns = {feed.app: goal[feed.app] for feed in feeds_due}
+        txns |= {app: core.txn(app) + 1 for app in {keys_app(feed.source) for feed in feeds_due}}
+        self._commit(core, values, writes, txns)
         reached("merged")
         count_merge(counts, feeds_due, values, plans)
 
@@ -270,6 +272,15 @@ class Integration:
             )
             .drop("_op")
         )
+
+
+def keys_app(source: str) -> str:
+    """The app of everything that may bring new keys of a source.
+
+    Two streams may bring the same one at once, and an append meets no other append: by this app the
+    later one begins again, and finds the key.
+    """
+    return f"keys/{source}"
 
 
 def _with_buried(

@@ -10,7 +10,15 @@ from typing import Final
 import polars as pl
 
 from schemas.fields import core_schema
-from warehouse.core import BUMPED, MARKED, OPERATION, Integration, check_unique, in_months
+from warehouse.core import (
+    BUMPED,
+    MARKED,
+    OPERATION,
+    Integration,
+    check_unique,
+    in_months,
+    keys_app,
+)
 from warehouse.delta import LostRaceError, Table, as_table
 from warehouse.merge_plan import BUMP, KEY, MARK, PUT
 from warehouse.phases import reached
@@ -126,7 +134,8 @@ class Moving:
 
     def _merge(self, change: Change) -> None:
         writes, gone = change.writes, change.gone
-        txns = dict(self.txns)
+        keys = keys_app(self.source)
+        txns = {**self.txns, keys: self.core.txn(keys) + 1}
         if change.is_in_quarantine:
             # Else rows that a replay that died has left there would count from this commit on.
             app = replay_app(self.source)

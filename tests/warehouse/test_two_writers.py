@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from flows.receipts import SyncOptions
 from flows.steps import audit, new_sync_id, read_and_land
 from tests.support.changing_office import ChangingOffice
+from tests.support.nights import Nights
 from tests.support.nursery import Answer, Runner, two_runners
 from tests.support.truth import (
     assert_core_is_the_truth,
@@ -19,6 +22,7 @@ from tests.support.truth import (
     assert_every_rejected_copy_is_quarantined_once,
     assert_everything_has_landed,
 )
+from warehouse.phases import listen
 
 Runners = tuple[Runner, Runner]
 ROUNDS = 20
@@ -169,3 +173,36 @@ def assert_right(office: ChangingOffice) -> None:
     rows = landing.rows(after=0, to=landing.version())
     assert not rows.select("_landing_version", "_row").is_duplicated().any()
     assert not rows.select("_key", "_row_hash", "_tombstone", "_sync_id").is_duplicated().any()
+
+
+TWO_STREAMS = """\
+source: so-doi
+connector: {type: sql, url: "sqlite:///../office.db"}
+streams:
+  mot:
+    table: mot
+    key: so
+    into: [{entity: dossier, columns: {dossier_code: so, procedure_name: ten}}]
+  hai:
+    table: hai
+    key: so
+    into: [{entity: dossier, columns: {dossier_code: so, procedure_name: ten}}]
+"""
+
+
+def test_a_key_that_two_streams_bring_at_once_stands_once(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "office.db")) as office, office:
+        for table in ("mot", "hai"):
+            office.execute(f"CREATE TABLE {table} AS SELECT 'HS-1' AS so, '{table}' AS ten")
+    nights = Nights(tmp_path)
+    nights.write("so-doi", TWO_STREAMS)
+    armed = [True]
+
+    def beside(phase: str) -> None:
+        if armed and phase == "core_commit":
+            armed.clear()
+            nights.sync("so-doi", stream="hai")
+
+    listen(beside)
+    nights.sync("so-doi", stream="mot")
+    assert len(nights.core("so-doi", "procedure_name")) == 1
