@@ -134,7 +134,8 @@ class _Comparing:
             differences = self._differences(comparison, landed, stamp, table, state, why)
             outcome = None
             if self._options.repair and differences.keys.height:
-                outcome = landing.land(self._repair(comparison, landed, stamp, differences))
+                known = frozenset(file.hash for file in state.files.values())
+                outcome = landing.land(self._repair(comparison, landed, stamp, differences, known))
         return Compared(
             by=by, why=why, read=self._rows, landed=landed, differences=differences,
             outcome=outcome,
@@ -208,14 +209,20 @@ class _Comparing:
         return cursor.column, low
 
     def _repair(
-        self, comparison: Comparison, landed: Landed, stamp: ReadStamp, found: Differences
+        self,
+        comparison: Comparison,
+        landed: Landed,
+        stamp: ReadStamp,
+        found: Differences,
+        known_files: frozenset[str],
     ) -> LandingRead:
         """A read of exactly the keys that differ, and of those that are gone."""
         gone = found.of("extra").select("_key")
+        again = self._again(comparison, stamp, found)
         return LandingRead(
             stamp=stamp,
             schema=comparison.schema,
-            batches=self._again(comparison, stamp, found),
+            batches=self._in_order(again, stamp, found, known_files),
             is_whole=False,
             finds_deletes=self._spec.mode == "snapshot",
             accept_deletes=self._options.accept_deletes,
@@ -246,6 +253,27 @@ class _Comparing:
                 hashes = pl.Series(pl.from_arrow(row_hashes(rows, columns)))
                 chosen |= marks["_key"].is_null() & hashes.is_in(list(found.hashes))
             yield batch.filter(chosen.to_arrow())
+
+    def _in_order(
+        self,
+        batches: Iterator[pa.RecordBatch],
+        stamp: ReadStamp,
+        found: Differences,
+        known_files: frozenset[str],
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of increments as they came: what a new file says counts, whatever its name is."""
+        if self._spec.mode != "increment" or not known_files:
+            yield from batches
+            return
+        differing = found.of("differing")["_key"].implode()
+        held: list[pa.RecordBatch] = []
+        for batch in batches:
+            rows = pa.Table.from_batches([batch])
+            is_new = ~pl.Series(pl.from_arrow(rows["_file_hash"])).is_in(list(known_files))
+            is_new &= stamp.key_frame(rows)["_key"].is_in(differing).fill_null(value=False)
+            yield batch.filter((~is_new).to_arrow())
+            held.append(batch.filter(is_new.to_arrow()))
+        yield from held
 
     def _heard(self, batch: pa.RecordBatch) -> None:
         if self._context.stop.is_set():

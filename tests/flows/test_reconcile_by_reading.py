@@ -76,6 +76,22 @@ def test_what_increments_do_not_repeat_is_not_extra(folder: Folder) -> None:
     assert keys(compare(folder.nights, OFFICE)) == {}
 
 
+def test_a_repair_of_increments_brings_what_is_new_and_no_older_copy_of_it(folder: Folder) -> None:
+    folder.mode("increment")
+    folder.file("c.csv", rows(1))  # the names don't say which came first
+    folder.nights.dossier(OFFICE)
+    folder.file("b.csv", {"HS-1": "sửa"})
+    folder.nights.dossier(OFFICE)
+    folder.file("a.csv", {"HS-1": "mới"})
+    report = compare(folder.nights, OFFICE, repair=True)
+    assert (keys(report), report.is_repaired) == ({"differing": {"HS-1"}}, True)
+    assert folder.names()["HS-1"] == "mới"
+    assert keys(compare(folder.nights, OFFICE)) == {}
+    folder.nights.dossier(OFFICE)
+    assert folder.names()["HS-1"] == "mới"
+    assert audit(folder.nights.context, [OFFICE]).findings == ()
+
+
 def test_a_row_without_a_key_that_never_landed_is_missing(folder: Folder) -> None:
     folder.mode("snapshot")
     folder.file("1.csv", {**rows(1), "": "không số"})
