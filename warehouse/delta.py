@@ -157,13 +157,7 @@ class Table:
         return table
 
     @classmethod
-    def create(
-        cls,
-        uri: str,
-        schema: pa.Schema,
-        *,
-        partition_by: Sequence[str] = (),
-    ) -> Table:
+    def create(cls, uri: str, schema: pa.Schema, *, partition_by: Sequence[str] = ()) -> Table:
         """Creates an empty table. Raises WarehouseError where one exists."""
         with _translated(uri):
             if "://" not in uri:
