@@ -1,8 +1,10 @@
-"""Files that are added to others and come again, longer or corrected: what of them is landed.
+"""Files that are added to others and come again, longer or corrected: what of them is new.
 
 Where a stream names no version, the later read wins. That a row stands in its file still is nothing
 new that the office says: else every night in which a journal grows would bring its older lines
-back, over what later lines and later files say of the same keys.
+back, over what later lines and later files say of the same keys. A file's word on a key is its last
+row of it. New is a row that never landed of the file, and the word where it is another one than
+before, or has to stay behind a row that is new.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ import pyarrow as pa
 
 from warehouse.delta import Table
 
-_ROW: Final = ["_file", "_key", "_row_hash"]
-_COUNTS: Final = {**dict.fromkeys(_ROW, pl.String), "rows": pl.UInt32}
+_PLACE: Final = ["_file", "_key"]
+_ROW: Final = [*_PLACE, "_row_hash"]
 
 
 class FilesAgain:
-    """What landed of files that were read before, and what of them has come in this read.
+    """What landed of files that were read before, and what they have said in this read.
 
     Args:
         table: The landing table.
@@ -31,30 +33,37 @@ class FilesAgain:
         self._table = table
         self._paths = frozenset(paths)
         self._looked: set[str] = set()
-        self._landed = pl.DataFrame(schema=_COUNTS)
-        self._came = pl.DataFrame(schema=_COUNTS)
+        self._landed = pl.DataFrame(schema=dict.fromkeys(_ROW, pl.String))
+        self._words = pl.DataFrame(schema=dict.fromkeys([*_PLACE, "word"], pl.String))
 
     def are_new(self, rows: pa.Table, otherwise: pl.Series) -> pl.Series:
-        """For each row whether its file says it for the first time, or once more than before.
+        """For each row whether its file says something new by it.
 
         Args:
-            rows: Stamped.
-            otherwise: What holds of rows that never landed of their file.
+            rows: Stamped; a chunk of the read, in order.
+            otherwise: What holds of rows without a key, and of keys that landed of no such file.
         """
         marks = pl.DataFrame(rows.select(_ROW))
         self._look(marks["_file"].unique().drop_nulls().to_list())
-        nth = pl.int_range(pl.len(), dtype=pl.UInt32).over(_ROW)
-        told = marks.with_columns(nth.alias("nth"))
-        for name, counts in (("came", self._came), ("landed", self._landed)):
-            told = told.join(
-                counts.rename({"rows": name}),
-                on=_ROW, how="left", nulls_equal=True, maintain_order="left",
-            )  # fmt: skip
-        come = marks.join(self._landed, on=_ROW, how="semi", nulls_equal=True)
-        counted = come.group_by(_ROW).len("rows")
-        self._came = pl.concat([self._came, counted]).group_by(_ROW).sum()
-        is_more = pl.col("nth") + pl.col("came").fill_null(0) >= pl.col("landed")
-        return told.select(pl.coalesce(is_more, otherwise).alias("new"))["new"]
+        if not self._words.height:
+            return otherwise
+        landed = self._landed.with_columns(has_landed=pl.lit(value=True))
+        known = marks.join(self._words, on=_PLACE, how="left", maintain_order="left")
+        known = known.join(landed, on=_ROW, how="left", maintain_order="left")
+        has_word = pl.col("word").is_not_null()
+        told = known.with_columns(
+            is_last=pl.int_range(pl.len()).over(_PLACE) == pl.len().over(_PLACE) - 1,
+            is_fresh=has_word & pl.col("has_landed").is_null(),
+        )
+        moved = (pl.col("_row_hash") != pl.col("word")) | pl.col("is_fresh").any().over(_PLACE)
+        new = pl.col("is_fresh") | (pl.col("is_last") & moved)
+        self._said(told.filter(has_word))
+        return told.select(pl.when(has_word).then(new).otherwise(otherwise).alias("new"))["new"]
+
+    def _said(self, told: pl.DataFrame) -> None:
+        self._landed = pl.concat([self._landed, told.filter("is_fresh").select(_ROW)]).unique()
+        words = told.filter("is_last").select(*_PLACE, word="_row_hash")
+        self._words = self._words.update(words, on=_PLACE)
 
     def _look(self, files: Iterable[str]) -> None:
         wanted = [
@@ -65,12 +74,13 @@ class FilesAgain:
         self._looked |= set(files)
         if not wanted:
             return
-        rows = self._table.scan().filter(pl.col("_file").is_in(wanted), ~pl.col("_tombstone"))
-        # Copies for their keys' sake stand in the lines of the first; records may share a line.
-        of_read = rows.group_by(*_ROW, "_sync_id").agg(pl.len(), pl.col("_line").unique())
-        counts = of_read.group_by(_ROW).agg(
-            pl.max_horizontal(pl.col("len").max(), pl.col("_line").explode().n_unique()).alias(
-                "rows"
-            )
+        order = ["_landing_version", "_row"]
+        held = self._table.scan().filter(
+            pl.col("_file").is_in(wanted), pl.col("_key").is_not_null()
         )
-        self._landed = pl.concat([self._landed, counts.collect(engine="streaming")])
+        rows = held.select(*_ROW, *order, "_tombstone").collect(engine="streaming").sort(order)
+        last = rows.group_by(_PLACE).last().filter(~pl.col("_tombstone"))
+        words = last.select(*_PLACE, word="_row_hash")
+        landed = rows.filter(~pl.col("_tombstone")).join(words, on=_PLACE, how="semi")
+        self._words = pl.concat([self._words, words])
+        self._landed = pl.concat([self._landed, landed.select(_ROW).unique()])

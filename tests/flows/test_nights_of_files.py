@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from connectors.protocol import ReadRequest
+from flows import reading
 from tests.support.nights import Nights, done
+from warehouse import landing
 
 YAML = """\
 source: so-tay
@@ -83,6 +87,20 @@ def test_a_journal_that_grows_brings_no_older_line_back(folder: Folder) -> None:
     assert landed == [3, 1, 1, 1, 1]
 
 
+def test_a_journal_of_many_pieces_brings_no_older_line_back(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "ReadRequest", partial(ReadRequest, batch_rows=2))
+    monkeypatch.setattr(landing, "CHUNK_ROWS", 2)
+    folder.mode("increment")
+    lines = ["so,ten"]
+    for line in ("HS-1,a", "HS-2,a", "HS-1,b", "HS-2,b", "HS-3,a", "HS-1,a", "HS-1,b", "HS-2,a"):
+        lines.append(line)
+        (folder.root / "so.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        folder.nights.dossier(OFFICE)
+        assert folder.names() == dict(one.split(",") for one in lines[1:])
+
+
 def test_a_corrected_file_brings_nothing_back_that_later_files_changed(folder: Folder) -> None:
     folder.mode("increment")
     folder.file("1.csv", rows(1))
@@ -93,6 +111,10 @@ def test_a_corrected_file_brings_nothing_back_that_later_files_changed(folder: F
     night = folder.nights.dossier(OFFICE)
     assert (night.landed, done(night)) == (2, {"inserted": 1, "updated": 1})
     expected = {**rows(1), "HS-0": "sót", "HS-1": "sửa", "HS-2": "sửa", "HS-3": "đính chính"}
+    assert folder.names() == expected
+    folder.file("1.csv", {"HS-0": "sót", **rows(1)})  # and the correction undone
+    assert done(folder.nights.dossier(OFFICE)) == {"updated": 1}
+    expected["HS-3"] = "việc 3"
     assert folder.names() == expected
     folder.file("3.csv", {"HS-1": "việc 1"})  # as it was at first: the newest word all the same
     folder.nights.dossier(OFFICE)
