@@ -121,6 +121,24 @@ def test_a_corrected_file_brings_nothing_back_that_later_files_changed(folder: F
     assert folder.names() == {**expected, "HS-1": "việc 1"}
 
 
+def test_who_corrects_a_line_of_an_older_file_takes_back_nothing_of_a_newer_one(
+    folder: Folder,
+) -> None:
+    folder.mode("increment")
+    folder.file("thang-1.csv", rows(1))
+    folder.nights.dossier(OFFICE)
+    folder.file("thang-2.csv", {"HS-1": "tháng hai", "HS-2": "tháng hai"})
+    folder.nights.dossier(OFFICE)
+    folder.file("thang-1.csv", {**rows(1), "HS-5": "sửa"})
+    night = folder.nights.dossier(OFFICE)
+    assert (night.read, night.landed, done(night)) == (ROWS + 2, 1, {"updated": 1})
+    newest = {"HS-1": "tháng hai", "HS-2": "tháng hai", "HS-5": "sửa"}
+    assert folder.names() == {**rows(1), **newest}
+    folder.file("thang-1.csv", {**rows(1), "HS-1": "sửa thật"})  # this one was changed
+    assert done(folder.nights.dossier(OFFICE)) == {"updated": 2}
+    assert folder.names() == {**rows(1), "HS-1": "sửa thật", "HS-2": "tháng hai"}
+
+
 def test_of_a_corrected_snapshot_only_the_differences_land(folder: Folder) -> None:
     folder.mode("snapshot")
     folder.file("ho_so.csv", rows(1))

@@ -130,6 +130,12 @@ def test_a_record_that_was_rejected_under_a_wrong_key_is_superseded_when_its_fil
     office.night()
     assert office.status() == [("HS-l", "superseded")]
     assert office.core() == {"HS-1": "completed", "HS-2": "completed"}
+    office.file("1.csv", ("HS-1", "a"), ("HS-2", "a"), ("HS-l", "lạ"))  # there again as it was
+    office.night()
+    assert office.status() == [("HS-l", "superseded"), ("HS-l", "open")]
+    office.file("1.csv", ("HS-1", "a"), ("HS-2", "a"))
+    office.night()
+    assert office.status() == [("HS-l", "superseded"), ("HS-l", "superseded")]
     office.codes(MENDED)
     rebuild(office.context, OFFICE)
     assert office.nights.alive(OFFICE, "1").keys() == {"HS-1", "HS-2", *dict(FILLING)}
