@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,9 +18,11 @@ from flows.progress import Progress
 from schemas.entities import ENTITIES
 from schemas.entities import entity as entity_of
 from schemas.errors import WarehouseError
-from schemas.mapping import DeriveContext, Into, derive, row_orders
+from schemas.mapping import DeriveContext, Into, StreamMapping, derive, row_orders
+from schemas.mapping.versions import BEFORE
 from warehouse.feeds import Feed
 from warehouse.following import Follower, Shelf, Target
+from warehouse.landing import Landing
 from warehouse.warehouse import Warehouse
 
 
@@ -125,17 +129,23 @@ def feed_of(context: Context, source: Source, stream: Stream, entity: str) -> Fe
     into = next((i for i in stream.mapping.into if i.entity == entity), None)
     if into is None:
         raise KeyError(entity)
+    landing = context.warehouse.landing(source.name, stream.name)
+
+    def mapped(rows: pl.DataFrame) -> pl.DataFrame:
+        return _told_when(_with_mapped(rows, stream), stream.mapping, landing)
+
     return Feed(
         source=source.name,
         stream=stream.name,
         entity=entity_of(entity),
-        landing=context.warehouse.landing(source.name, stream.name),
-        derive=_deriver(context, stream, into),
-        orders=lambda rows: row_orders(_with_mapped(rows, stream), mapping=stream.mapping),
+        landing=landing,
+        derive=_deriver(context, stream, into, mapped),
+        orders=lambda rows: row_orders(mapped(rows), mapping=stream.mapping),
         key_columns=stream.mapping.key_of(into),
         is_many=stream.mapping.relation(into) == "many",
         explodes=into.explode is not None,
         with_unsplit=entity == stream.entities[0],
+        order=_order_of(stream.mapping),
     )
 
 
@@ -162,12 +172,12 @@ def feeds_into(context: Context, source: Source, entity: str) -> list[Feed]:
 
 
 def _deriver(
-    context: Context, stream: Stream, into: Into
+    context: Context, stream: Stream, into: Into, mapped: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> Callable[[pl.DataFrame], pl.DataFrame]:
     given = DeriveContext(person_key=context.warehouse.person_key.value, now=context.clock())
 
     def derived(rows: pl.DataFrame) -> pl.DataFrame:
-        return derive(_with_mapped(rows, stream), mapping=stream.mapping, into=into, context=given)
+        return derive(mapped(rows), mapping=stream.mapping, into=into, context=given)
 
     return derived
 
@@ -176,3 +186,18 @@ def _with_mapped(rows: pl.DataFrame, stream: Stream) -> pl.DataFrame:
     """The rows with every column of today's mapping: one that was mapped since then is null."""
     absent = [name for name in stream.spec.columns if name not in rows.columns]
     return rows.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
+
+
+def _told_when(rows: pl.DataFrame, mapping: StreamMapping, landing: Landing) -> pl.DataFrame:
+    """The rows, where needed with what tells those that were read before their version was."""
+    columns = () if mapping.version is None else mapping.version.raw_columns()
+    if not columns or not rows.select(pl.all_horizontal(pl.col(columns).is_null()).any()).item():
+        return rows
+    last = landing.before(columns)
+    return rows.with_columns((pl.col("_landing_version") <= last).alias(BEFORE)) if last else rows
+
+
+def _order_of(mapping: StreamMapping) -> int:
+    """A mark of what a stream's copies are ordered by; never 0."""
+    told = None if mapping.version is None else mapping.version.model_dump(mode="json")
+    return zlib.crc32(json.dumps([told, mapping.timezone]).encode()) or 1

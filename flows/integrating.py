@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from flows.context import Context, feed_of
+from flows.context import Context, feed_of, feeds_into
 from flows.reading import LandResult
 from flows.receipts import Receipt
 from schemas.entities import entity as entity_of
-from warehouse.core import Counts
+from warehouse.core import Counts, Integration
 from warehouse.feeds import Feed
+from warehouse.rebuild import rebuild
 
 
 def integrate_streams(
@@ -43,8 +44,10 @@ def integrate_streams(
     integration = context.warehouse.integration(
         entity_of(entity_name), sync_id=sync_id, now=context.clock()
     )
-    counts = _as_before(context, entity_name, lands, feeds)
     with context.writers[entity_name]:
+        counts = _made_anew(context, integration, feeds)
+        anew = set(counts)
+        counts = _as_before(context, entity_name, lands, feeds) | counts
         if due := [feed for feed in feeds if feed.app not in counts]:
             counts |= integration.integrate(due)
     for land, feed in zip(lands, feeds, strict=True):
@@ -57,8 +60,36 @@ def integrate_streams(
     for feed, land in zip(feeds, lands, strict=True):
         context.tell(land.source, land.stream, "done", land.read)
         count = replace(counts[feed.app], core_version=core_version)
-        receipts.append(_receipt(land, entity_name, count, seconds))
+        told = _receipt(land, entity_name, count, seconds)
+        receipts.append(_of_a_rebuild(told) if feed.app in anew else told)
     return receipts
+
+
+def _made_anew(
+    context: Context, integration: Integration, feeds: Sequence[Feed]
+) -> dict[str, Counts]:
+    """Rebuilds the sources of which core holds copies that another `version:` has ordered.
+
+    An old copy would win or lose by what it never had.
+
+    Returns:
+        The counts of their feeds.
+    """
+    core = context.warehouse.core(integration.entity.name)
+    if core is None:
+        return {}
+    names = sorted({feed.source for feed in feeds if feed.is_reordered(core)})
+    counts: dict[str, Counts] = {}
+    for name in names:
+        source = context.catalog.source(name)
+        own = feeds_into(context, source, integration.entity.name)
+        counts |= rebuild(integration, name, own)
+    return counts
+
+
+def _of_a_rebuild(receipt: Receipt) -> Receipt:
+    told = "`version:` was changed, so core was made anew from landing: the counts are of all of it"
+    return replace(receipt, note=told if receipt.note is None else f"{receipt.note}. {told}")
 
 
 def _as_before(

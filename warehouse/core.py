@@ -143,6 +143,8 @@ class Integration:
         writes = pl.concat([plan.writes for plan in plans])
         reached("core_commit")
         txns = {feed.app: goal[feed.app] for feed in feeds_due}
+        for feed in feeds_due:
+            txns |= feed.order_txn
         txns |= {app: core.txn(app) + 1 for app in {keys_app(feed.source) for feed in feeds_due}}
         self._commit(core, values, writes, txns)
         reached("merged")

@@ -225,11 +225,12 @@ class Table:
                     return None
                 limit *= 16
 
-    def add_columns(self, fields: Sequence[pa.Field]) -> None:
+    def add_columns(self, fields: Sequence[pa.Field], *, state: str | None = None) -> None:
         """Adds nullable columns, in a commit of its own."""
         with _translated(self.uri, commits=True):
             added = Schema.from_arrow(pa.schema([f.with_nullable(True) for f in fields]))
-            self._handle.alter.add_columns(list(added.fields))
+            told = _properties(None, state)
+            self._handle.alter.add_columns(list(added.fields), commit_properties=told)
 
     def append(
         self,

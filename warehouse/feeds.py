@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from schemas.fields import Entity
+from warehouse.delta import Table
 from warehouse.hashing import row_hashes
 from warehouse.landing import Landing
 from warehouse.merge_plan import CANDIDATE, LINES, ORDER
@@ -36,6 +37,7 @@ class Feed:
         is_many: The entity's key isn't the stream's.
         explodes: The entity's rows come from a list on the row.
         with_unsplit: This feed answers for the stream's unsplit records.
+        order: Mark of what orders its copies; core keeps it. 0: nobody says.
         ready: What is derived of a window already, where somebody has done that.
     """
 
@@ -49,12 +51,22 @@ class Feed:
     is_many: bool
     explodes: bool
     with_unsplit: bool
+    order: int = 0
     ready: Callable[..., Derived | None] | None = None
 
     @property
     def app(self) -> str:
         """The app whose txn in core says which landing version is integrated."""
         return f"{self.source}/{self.stream}"
+
+    @property
+    def order_txn(self) -> dict[str, int]:
+        """The txn in core that says what its copies are ordered by."""
+        return {f"order/{self.app}": self.order} if self.order else {}
+
+    def is_reordered(self, core: Table) -> bool:
+        """Whether core holds copies that were ordered by something else: it has to be made anew."""
+        return any(core.txn(app) not in {0, order} for app, order in self.order_txn.items())
 
     def windows(self, *, after: int, to: int) -> list[tuple[int, int]]:
         """Cuts `(after, to]` into windows of about `CHUNK_ROWS` rows; none where no row landed."""

@@ -216,6 +216,9 @@ class Follower:
         for target in self._targets:
             feed = replace(target.feed, ready=self.derived)
             with target.one_writer:
+                if feed.is_reordered(target.integration().table()):
+                    self._is_off = True  # its rows aren't merged, but made anew with all others
+                    break
                 done = target.integration().integrate([feed])[feed.app]
             self.counts.setdefault(feed.entity.name, Counts()).join(done)
         self.forget()

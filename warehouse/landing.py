@@ -69,6 +69,14 @@ class Landing:
         """The newest landing version that a table, opened before, holds."""
         return table.txn(APP)
 
+    def before(self, columns: Sequence[str]) -> int:
+        """The newest landing version in which none of some columns was read yet; 0: there is none.
+
+        That a row has no value in them tells nothing of the row then.
+        """
+        since = self.state().since
+        return min((since.get(column, 1) for column in columns), default=1) - 1
+
     def sizes(self, *, after: int, to: int) -> list[tuple[int, int]]:
         """(landing version, rows) for the versions in `(after, to]`, ascending."""
         if (table := self.table()) is None or after >= to:
@@ -157,13 +165,15 @@ class _Landing:
         self._read = read
         self._schema = landing_schema(read.schema)
         table, state = at or (Table.open_or_create(landing.uri, self._schema), None)
-        if added := columns_to_add(table.schema, self._schema):
-            table.add_columns(added)
         self._table = table
         self._expected = table.txn(APP)
         if read.expected is not None and read.expected != self._expected:
             raise LostRaceError(f"{landing.uri}: another run of this stream landed rows")
         self._state = Landing.state_of(table) if state is None else state
+        if added := columns_to_add(table.schema, self._schema):
+            first = dict.fromkeys((column.name for column in added), self._expected + 1)
+            self._state = replace(self._state, since={**self._state.since, **first})
+            table.add_columns(added, state=self._state.to_json())
         self._deletions = Deletions(read, self._state, version=self._expected)
         self._files = FilesAgain(table, read.files) if read.files else None
         self._seen: list[pl.DataFrame] = []

@@ -138,12 +138,15 @@ def _rebuild(integration: Integration, source: str, feeds: Sequence[Feed]) -> di
     reached("quarantined")
     marks = core_marks(core, source)
     schema = core_schema(integration.entity)
+    txns = dict(goals)
+    for feed in feeds:
+        txns |= feed.order_txn
     reached("core_commit")
     with ahead(_core_batches(integration, found, schema)) as batches:
         version = core.replace(
             pa.RecordBatchReader.from_batches(schema, batches),
             where=f"_source = {sql_text(source)}",
-            txns=goals,
+            txns=txns,
         )
     reached("merged")
     counts = {
