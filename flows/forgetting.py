@@ -110,14 +110,14 @@ def forget(context: Context, person: Person, *, reason: str, dry_run: bool = Fal
             it again: it goes on.
     """
     started = time.monotonic()
-    if not dry_run:
-        reason = _nameless(reason, person)
     if "://" in context.warehouse.uri:
         raise WarehouseError(
             f"{context.warehouse.uri}: forgetting deletes files and commits by itself, and does so "
             "in folders only. Nothing was changed: copy the warehouse to a folder, forget there, "
             "and put the copy in its place"
         )
+    if not dry_run:
+        reason = _nameless(reason, person)
     run = _Forgetting(context, person, reason)
     report = run.tell() if dry_run else run.do()
     return ForgetReport(**{**report.__dict__, "seconds": round(time.monotonic() - started, 3)})
