@@ -67,7 +67,10 @@ def _plan(source: Source, stream: Stream, options: SyncOptions) -> BackfillPlan:
         if spec.cursor is None or high is None or options.interval is None:
             return BackfillPlan(source=source.name, stream=stream.name, interval=None, rows=0)
         zone = stream.mapping.timezone
-        interval = asked_interval(options.interval, spec.cursor, high=high, zone=zone)
+        try:
+            interval = asked_interval(options.interval, spec.cursor, high=high, zone=zone)
+        except ConfigError as error:
+            raise ConfigError(f"{source.name}, stream {stream.name!r}: {error}") from None
         low, to = interval.bounds
         rows = None if low is None else connector.count(spec, low=low, high=to)
         return BackfillPlan(
