@@ -26,6 +26,7 @@ from schemas import validation
 from schemas.entities import ENTITIES
 from schemas.errors import ContractError
 from tests.support.offices import PERSON, Home, desk
+from warehouse.delta import LostRaceError
 from warehouse.landing import Landing
 
 URL = "postgresql://reader:mat-khau-5319@10.0.0.7/ho_so"
@@ -174,3 +175,8 @@ def test_pydantic_prints_a_password_and_our_options_do_not() -> None:
     wrong = {"url": {"text": URL}, "connect_timeout": URL, "other": URL}
     assert "mat-khau-5319" not in options(lambda: SqlOptions.model_validate(wrong))
     assert "mat-khau-5319" not in repr(SqlOptions.model_validate({"url": URL}))
+
+
+def test_who_lost_every_race_is_told_to_run_again_and_not_to_repair() -> None:
+    fault = faults.told(LostRaceError("dossier: another run wrote to this table first"))
+    assert fault.step.startswith("Nothing is damaged: run the command again")

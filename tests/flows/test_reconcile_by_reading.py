@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flows.maintaining import MaintainOptions, maintain
 from flows.reconciliation import ReconcileOptions, Reconciliation
 from flows.steps import audit, new_sync_id, reconcile
 from tests.flows.test_nights_of_an_api import SECRET, TODAY, WINDOWS, Api, Office
@@ -90,6 +91,19 @@ def test_a_repair_of_increments_brings_what_is_new_and_no_older_copy_of_it(folde
     folder.nights.dossier(OFFICE)
     assert folder.names()["HS-1"] == "mới"
     assert audit(folder.nights.context, [OFFICE]).findings == ()
+
+
+def test_retention_leaves_what_the_files_of_older_days_are_compared_with(folder: Folder) -> None:
+    folder.mode("increment")
+    folder.file("1.csv", rows(1))
+    folder.nights.dossier(OFFICE)
+    folder.file("2.csv", {"HS-1": "sửa"})
+    folder.nights.dossier(OFFICE)
+    maintain(folder.nights.context, MaintainOptions(landing_older_than=0))
+    assert keys(compare(folder.nights, OFFICE)) == {}
+    folder.file("1.csv", {**rows(1), "HS-99": "mới"})
+    folder.nights.dossier(OFFICE)
+    assert folder.names() == {**rows(1), "HS-1": "sửa", "HS-99": "mới"}
 
 
 def test_a_row_without_a_key_that_never_landed_is_missing(folder: Folder) -> None:
