@@ -141,11 +141,11 @@ class Integration:
         feeds_due = [feed for feed, _ in due]
         values, plans = self._plans(core, feeds_due, derived, goal)
         writes = pl.concat([plan.writes for plan in plans])
-        reached("core_commit")
         txns = {feed.app: goal[feed.app] for feed in feeds_due}
         for feed in feeds_due:
             txns |= feed.order_txn
         txns |= {app: core.txn(app) + 1 for app in {keys_app(feed.source) for feed in feeds_due}}
+        reached("core_commit")
         self._commit(core, values, writes, txns)
         reached("merged")
         count_merge(counts, feeds_due, values, plans)

@@ -7,6 +7,7 @@ predates another commit with the same app id. A `Table` therefore offers no writ
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ _ALL_DIFFERENT: Final = ("_key", "_landing_key", "_row", "_row_hash")
 _NO_DICTIONARY: Final = ColumnProperties(dictionary_enabled=False)
 _DISK_FULL_HINT: Final = "free space, then run the same command again: what was committed is kept"
 
+_COMMIT_GONE: Final = re.compile(r"not found: \S*/_delta_log/")
+
 T = TypeVar("T")
 
 
@@ -50,7 +53,7 @@ def _translated(uri: str, *, commits: bool = False) -> Iterator[None]:
 
     Args:
         uri: The table.
-        commits: A commit is made or looked for, from what was read before.
+        commits: A commit is made, or its precondition read, from a table that was opened before.
     """
     try:
         yield
@@ -66,8 +69,9 @@ def _translated(uri: str, *, commits: bool = False) -> Iterator[None]:
             raise WarehouseError(f"{uri}: the disk is full; {_DISK_FULL_HINT}") from None
         if "Permission denied" in text or "os error 13" in text:
             raise WarehouseError(f"{uri}: no permission to read or write here") from None
-        # `forget` has deleted the commits that were to be looked through for conflicts.
-        is_behind = commits and "Invalid table version" in text
+        # `forget` has deleted commits that were to be looked through since the table was opened.
+        is_purged = "Invalid table version" in text or _COMMIT_GONE.search(text) is not None
+        is_behind = commits and is_purged
         if is_behind or "Concurrent" in text or "conflict" in text.lower():
             raise LostRaceError(f"{uri}: another run wrote to this table first") from None
         kind = type(error).__name__
@@ -202,7 +206,8 @@ class Table:
 
     def txn(self, app: str) -> int:
         """The version that an app committed last, 0 where it never did."""
-        return int(self._handle.transaction_version(app) or 0)
+        with _translated(self.uri, commits=True):  # what it says is the precondition of one
+            return int(self._handle.transaction_version(app) or 0)
 
     def txns(self, apps: Sequence[str]) -> dict[str, int]:
         """`txn` of several apps."""
@@ -338,11 +343,8 @@ class Table:
 
     def _writer(self) -> WriterProperties:
         names = {field.name for field in self._handle.schema().fields}
-        return WriterProperties(
-            compression="ZSTD",
-            compression_level=1,
-            column_properties={c: _NO_DICTIONARY for c in _ALL_DIFFERENT if c in names},
-        )
+        columns = {c: _NO_DICTIONARY for c in _ALL_DIFFERENT if c in names}
+        return WriterProperties(compression="ZSTD", compression_level=1, column_properties=columns)
 
     def small_files(self, *, below: int) -> list[int]:
         """How many files smaller than `below` bytes each partition has."""
