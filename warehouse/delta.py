@@ -343,7 +343,7 @@ class Table:
 
     def _writer(self) -> WriterProperties:
         names = {field.name for field in self._handle.schema().fields}
-        columns = {c: _NO_DICTIONARY for c in _ALL_DIFFERENT if c in names}
+        columns = dict.fromkeys(names.intersection(_ALL_DIFFERENT), _NO_DICTIONARY)
         return WriterProperties(compression="ZSTD", compression_level=1, column_properties=columns)
 
     def small_files(self, *, below: int) -> list[int]:
