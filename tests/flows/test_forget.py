@@ -441,3 +441,14 @@ def test_a_warehouse_in_a_bucket_is_refused_with_a_way_out() -> None:
 
         context: Any = SimpleNamespace(warehouse=SimpleNamespace(uri="s3://b/w"))
         forget(context, person=None, reason="x")  # type: ignore[arg-type]
+
+
+def test_nothing_differs_after_somebody_was_forgotten(desk: Desk) -> None:
+    assert desk.command("reconcile").exit_code == 0
+    forget(desk.context, person_of(desk.context, number=GONE), reason="x")
+    for words in ([], ["so-thu", "--repair"], []):
+        told = desk.command("reconcile", *words)
+        assert (told.exit_code, "core lacks" in told.output) == (0, False), told.output
+    desk.write("ho-so", [*dossiers(), dossier(40, GONE), dossier(41, STAYS)])
+    found = json.loads(desk.command("reconcile", "--json").stdout)
+    assert [one["missing"] for one in found if one["stream"] == "ho_so"] == [1]  # HS-41 alone
