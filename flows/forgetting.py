@@ -31,6 +31,7 @@ from warehouse.purge import COPIES, Past, copies, drop_copies
 from warehouse.reconciled import Reconciled
 from warehouse.releases import Part, Release, Releases, expire, publish
 from warehouse.screening import Screen
+from warehouse.traces import Traces
 from warehouse.upkeep import kept_versions
 
 _LEAST: Final = 5  # letters and digits of an identity number
@@ -67,6 +68,8 @@ class ForgetReport:
         not_mapped: Landing tables of streams that the catalog doesn't map: not looked into.
         seconds: Wall time.
         dry_run: Nothing was done.
+        found: A row was found, or what an earlier run had left to do, or an old file that names
+            them. Else the person is marked, and releases and old files are as they were.
     """
 
     forget_id: str
@@ -78,6 +81,7 @@ class ForgetReport:
     not_mapped: tuple[str, ...] = ()
     seconds: float = 0.0
     dry_run: bool = False
+    found: bool = True
 
 
 def person_of(context: Context, *, number: str | None = None, key: str | None = None) -> Person:
@@ -159,12 +163,23 @@ class _Forgetting:
         return ForgetReport(
             forget_id=self._id, removed=_some(removed), emptied=_some(emptied),
             not_mapped=self._sweep.not_mapped, dry_run=True,
+            found=bool(_some(removed) or _some(emptied)),
         )  # fmt: skip
 
     def do(self) -> ForgetReport:
         """Forgets: marks, landing, quarantine, core, release, old files."""
+        before = self._forgotten.unfinished()
         self._mark()
         removed, emptied = self._sweep.do()
+        found = bool(before or _some(removed) or _some(emptied)) or self._sweep.is_traced(
+            self._traces
+        )
+        if not found:
+            self._end(before, {}, {})
+            return ForgetReport(
+                forget_id=self._id, removed={}, emptied={}, not_mapped=self._sweep.not_mapped,
+                found=False,
+            )  # fmt: skip
         removed["restricted/reconcile"] = Reconciled(self._uri).forget_keys()
         pasts = [
             Past(f"{self._uri}/{path}", is_landing=path.startswith("restricted/landing/"))
@@ -174,14 +189,26 @@ class _Forgetting:
         write_views(self._uri)
         files = sum(past.delete() for past in pasts)
         retried(self._drop_copies)
-        self._forgotten.end(
-            forget_id=self._id, reason=self._reason, now=self._context.clock(),
-            counts=json.dumps({"removed": _some(removed), "emptied": _some(emptied)}),
-        )  # fmt: skip
+        self._end(before, removed, emptied)
         return ForgetReport(
             forget_id=self._id, removed=_some(removed), emptied=_some(emptied),
             release=None if release is None else release.id, expired=expired, files=files,
             not_mapped=self._sweep.not_mapped,
+        )  # fmt: skip
+
+    @property
+    def _traces(self) -> Traces:
+        alone = self._forgotten.only(self._person.pseudonym)
+        return Traces(
+            marks=alone, pseudonym=self._person.pseudonym, needle=self._person.needle
+        )  # fmt: skip
+
+    def _end(
+        self, before: frozenset[str], removed: Mapping[str, int], emptied: Mapping[str, int]
+    ) -> None:
+        self._forgotten.end(
+            forget_id=self._id, before=before, reason=self._reason, now=self._context.clock(),
+            counts=json.dumps({"removed": _some(removed), "emptied": _some(emptied)}),
         )  # fmt: skip
 
     def _marks(self, source: Source) -> Marks:

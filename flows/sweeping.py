@@ -14,7 +14,9 @@ from flows.maintaining import catalog_streams
 from flows.screens import forgotten_of, screen_of
 from schemas.entities import ENTITIES
 from warehouse.forgetting import CoreSweep, swept_landing, swept_quarantine
+from warehouse.purge import copies
 from warehouse.screening import Screen
+from warehouse.traces import Traces
 from warehouse.upkeep import table_paths
 
 _PLACE: Final = ("_landing_version", "_row")
@@ -80,6 +82,21 @@ class Sweep:
         summarise(self._context, sorted(self._only or self._context.catalog.sources))
         return removed, emptied
 
+    def is_traced(self, traces: Traces) -> bool:
+        """Whether old files, logs, or tables that only a release shows still name somebody."""
+        for path, screen in self._screens():
+            if traces.of_landing(f"{self._uri}/{path}", screen):
+                return True
+        named = [f"{self._uri}/restricted/{name}" for name in ("quarantine", "reconcile")]
+        return (
+            any(traces.of_core(f"{self._uri}/analysts/core/{name}", name) for name in ENTITIES)
+            or any(
+                traces.of_core(f"{self._uri}/{path}", path.split("/")[-1], is_copy=True)
+                for path in copies(self._uri)
+            )
+            or any(map(traces.of_texts, named))
+        )
+
     def screen(self, source: Source, stream: Stream) -> Screen:
         """How the rows of a stream are judged."""
         return screen_of(self._context, source.name, stream, needle=self._needle)
@@ -97,16 +114,19 @@ class Sweep:
         return tuple(path for path in landings if path not in mapped)
 
     def _landings(self) -> Iterator[tuple[str, dict[str, int]]]:
-        for source, stream in self.streams:
-            landing = self._context.warehouse.landing(source.name, stream.name)
-            path = f"restricted/landing/{source.name}/{stream.name}"
-            yield path, swept_landing(landing, self.screen(source, stream))
-        for path in self.not_mapped:
+        for path, screen in self._screens():
             *_, source_name, stream_name = path.split("/")
             landing = self._context.warehouse.landing(source_name, stream_name)
-            marks = self._forgotten.marks(source_name)
-            screen = Screen(feeds=(), marks=marks, key=(), needle=self._needle)
             yield path, swept_landing(landing, screen)
+
+    def _screens(self) -> Iterator[tuple[str, Screen]]:
+        """Every landing table, and how its rows are judged."""
+        for source, stream in self.streams:
+            path = f"restricted/landing/{source.name}/{stream.name}"
+            yield path, self.screen(source, stream)
+        for path in self.not_mapped:
+            marks = self._forgotten.marks(path.split("/")[-2])
+            yield path, Screen(feeds=(), marks=marks, key=(), needle=self._needle)
 
     def _quarantine(self) -> int:
         places: dict[tuple[str, str], pl.DataFrame] = {}

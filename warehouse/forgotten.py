@@ -115,6 +115,17 @@ class Forgotten:
         keys = rows.filter(pl.col("kind") == "row", pl.col("source") == source)["mark"]
         return Marks(key=self._key, source=source, persons=frozenset(persons), rows=frozenset(keys))
 
+    def only(self, pseudonym: str) -> Marks:
+        """One person's mark, without those of anybody else and of any row."""
+        nobody = Marks(key=self._key, source="", persons=frozenset(), rows=frozenset())
+        return nobody.with_person(pseudonym)
+
+    def unfinished(self) -> frozenset[str]:
+        """The runs that marked somebody and left no receipt: cut short, or still at work."""
+        table = Table.open(self.receipts_uri)
+        ended = set[str]() if table is None else set(table.scan().collect()["forget_id"])
+        return frozenset(self._rows()["forget_id"]) - ended - {_LATER}
+
     def add(
         self,
         pseudonyms: Iterable[str],
@@ -156,9 +167,11 @@ class Forgotten:
 
         return retried(once)
 
-    def end(self, *, forget_id: str, reason: str, counts: str, now: datetime) -> None:
-        """Writes the receipt, also for runs before that were cut short."""
-        begun = (set(self._rows()["forget_id"]) | {forget_id}) - {_LATER}
+    def end(
+        self, *, forget_id: str, before: Iterable[str], reason: str, counts: str, now: datetime
+    ) -> None:
+        """Writes the receipt, also for runs `before` that were cut short."""
+        begun = {*before, forget_id}
 
         def once() -> None:
             table = Table.open_or_create(self.receipts_uri, RECEIPTS)

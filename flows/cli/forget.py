@@ -45,6 +45,7 @@ def forget(
     The identity number is asked for, or read from standard input or a file: a command line is seen
     by others and kept. It can't be undone. The person's rows don't come back while their
     source still has them. Earlier releases expire; analysts see the latest one without the person.
+    Where nobody has the number it is marked all the same, and releases stay as they are.
     """
     from flows.forgetting import forget, person_of
 
@@ -73,15 +74,26 @@ def _number(path: Path | None) -> str:
 
 def show_forgotten(report: ForgetReport) -> None:
     """Counts by table, and what analysts see now."""
+    if not report.found:
+        say("No row was found: nobody here has this number.")
+        _say_not_mapped(report)
+        if not report.dry_run:
+            say("It is marked all the same: rows that come with it won't land.")
+            say(f"Releases and old files are as they were. Receipt {report.forget_id}.")
+        return
     say("Nothing was done; this is what would be:" if report.dry_run else "Forgotten:")
     tables = sorted({*report.removed, *report.emptied})
     columns = [Column("table"), Column("rows removed"), Column("rows of others emptied", True)]
     print_table(
         columns, [(one, report.removed.get(one, 0), report.emptied.get(one, 0)) for one in tables]
     )
-    for path in report.not_mapped:
-        note(f"{path}: today's sources don't map it; only the number itself was looked for there")
+    _say_not_mapped(report)
     if report.release is not None:
         say(f"Release {report.release} is what analysts see.")
     if not report.dry_run:
         say(f"{report.files} old files were deleted. Receipt {report.forget_id}.")
+
+
+def _say_not_mapped(report: ForgetReport) -> None:
+    for path in report.not_mapped:
+        note(f"{path}: today's sources don't map it; only the number itself was looked for there")

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from flows.cli import main
 from flows.context import Context
 from flows.forgetting import forget, person_of
+from flows.maintaining import MaintainOptions, maintain
 from flows.query import query
 from flows.reconciliation import ReconcileOptions
 from flows.reconciling import reconcile
@@ -452,3 +453,60 @@ def test_nothing_differs_after_somebody_was_forgotten(desk: Desk) -> None:
     desk.write("ho-so", [*dossiers(), dossier(40, GONE), dossier(41, STAYS)])
     found = json.loads(desk.command("reconcile", "--json").stdout)
     assert [one["missing"] for one in found if one["stream"] == "ho_so"] == [1]  # HS-41 alone
+
+
+NOBODY = "040099066666"
+
+
+def test_a_number_that_nobody_has_is_said_so_marked_and_leaves_releases_alone(desk: Desk) -> None:
+    before = everything(desk)
+    known = Releases(desk.nights.warehouse).all()
+    asked = desk.command("forget", "--dry-run", given=NOBODY)
+    assert "No row was found: nobody here has this number." in asked.output
+    done = desk.command("forget", "--reason", "x", given=NOBODY)
+    assert done.exit_code == 0, done.output
+    assert "No row was found: nobody here has this number." in done.output
+    assert "Forgotten:" not in done.output
+    assert NOBODY not in done.output
+    assert Releases(desk.nights.warehouse).all() == known
+    assert before.keys() <= everything(desk).keys()  # nothing old is deleted either
+    receipts = Table.open(f"{desk.nights.warehouse}/restricted/forget_receipts")
+    assert receipts is not None
+    assert receipts.scan().collect()["reason"].to_list() == ["x"]
+    desk.write("ho-so", [*dossiers(), dossier(40, NOBODY), dossier(41, STAYS)])
+    nightly(desk.context)
+    assert {r["_key"] for r in core(desk, "dossier")} & {"HS-40", "HS-41"} == {"HS-41"}
+    assert holding(desk, NOBODY, "HS-40") == {}
+
+
+@pytest.mark.parametrize("by", ["number", "key"])
+def test_forgetting_somebody_again_leaves_releases_alone(desk: Desk, by: str) -> None:
+    key = pseudonym(desk, GONE)
+    words = ["forget", "--reason", "x", "--json", *(["--key", key] if by == "key" else [])]
+    assert json.loads(desk.command(*words, given=GONE).stdout)["found"] is True
+    nightly(desk.context)
+    known = Releases(desk.nights.warehouse).all()
+    again = json.loads(desk.command(*words, given=GONE).stdout)
+    assert (again["found"], again["release"], again["expired"]) == (False, None, [])
+    assert Releases(desk.nights.warehouse).all() == known
+
+
+@pytest.mark.parametrize("by", ["number", "key"])
+def test_whom_only_old_files_and_releases_name_is_in_no_byte_afterwards(
+    desk: Desk, by: str
+) -> None:
+    rows = dossiers()
+    desk.write("ho-so", [*rows, dossier(40, NOBODY)])
+    nightly(desk.context)
+    desk.write("ho-so", [*rows, dossier(40, STAYS, lan=2)])  # it was another's
+    nightly(desk.context)
+    maintain(desk.context, MaintainOptions(landing_older_than=0))
+    key = pseudonym(desk, NOBODY)
+    counted = json.loads(desk.command("forget", "--dry-run", "--json", given=NOBODY).stdout)
+    assert counted["found"] is False  # landing has no copy of theirs any more
+    assert holding(desk, NOBODY, key).keys() == {NOBODY, key}
+    words = ["forget", "--reason", "x", "--json", *(["--key", key] if by == "key" else [])]
+    assert json.loads(desk.command(*words, given=NOBODY).stdout)["found"] is True
+    assert holding(desk, NOBODY, key) == {}
+    assert [r.kind for r in Releases(desk.nights.warehouse).kept()] == ["forget"]
+    assert "HS-40" in {r["_key"] for r in core(desk, "dossier", of="release")}
