@@ -15,7 +15,6 @@ import pyarrow as pa
 from flows.history import summary_uri
 from flows.views import ALIVE, FRESHNESS, QUARANTINE_SUMMARY
 from schemas.entities import ENTITIES
-from schemas.errors import WarehouseError
 from schemas.fields import core_schema
 from warehouse.delta import Table
 from warehouse.duck import AnalystDoor
@@ -24,7 +23,7 @@ from warehouse.quarantine_life import SUMMARY
 from warehouse.reconciled import Reconciled
 from warehouse.releases import Release, Releases, as_rows
 from warehouse.runs import Runs
-from warehouse.warehouse import check_format
+from warehouse.warehouse import check_format, none_here
 
 _RELEASE: Final = "release"
 _RECONCILE: Final = "reconcile"
@@ -64,10 +63,7 @@ def query(
     names = (*ENTITIES, QUARANTINE_SUMMARY, FRESHNESS)
     tables = {name: _table(uri, name, chosen) for name in names}
     if not any(tables.values()) and Table.open(runs.uri) is None:
-        raise WarehouseError(
-            f"{uri}: no warehouse here yet. `lienthong sync` makes one; --warehouse or "
-            "LIENTHONG_WAREHOUSE names another place"
-        )
+        raise none_here(uri)
     directory = uri if "://" in uri else str(Path(uri).resolve())
     door = AnalystDoor(f"{directory}/analysts/")
     try:
@@ -84,6 +80,19 @@ def query(
         return door.select(sql)
     finally:
         door.close()
+
+
+def releases_of(warehouse_uri: str) -> Releases:
+    """The releases of a warehouse, of which only what analysts may read is looked at.
+
+    Raises:
+        WarehouseError: There is no warehouse.
+    """
+    uri = warehouse_uri.rstrip("/")
+    store = Releases(uri)
+    if Table.open(store.uri) is None and Table.open(f"{uri}/analysts/runs") is None:
+        raise none_here(uri)
+    return store
 
 
 def release_behind_core(warehouse_uri: str) -> Release | None:

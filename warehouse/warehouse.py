@@ -76,10 +76,7 @@ class Warehouse:
         uri = uri.rstrip("/")
         meta = _founded(uri)
         if meta is None and not create:
-            raise WarehouseError(
-                f"{uri}: no warehouse here. `lienthong sync` makes one; "
-                "`--warehouse` or LIENTHONG_WAREHOUSE names another place"
-            )
+            raise none_here(uri)
         if meta is None and (objection := _objection(uri)):
             meta = _founded(uri)  # another run may have founded it since
             if meta is None:
@@ -189,6 +186,14 @@ def _entries(folder: Path) -> list[Path]:
     except PermissionError:
         raise WarehouseError(f"{folder}: no permission to read or write here") from None
     return [p for p in own if p.name != "restricted"] + [p for p in inside if p.name != "warehouse"]
+
+
+def none_here(uri: str) -> WarehouseError:
+    """What a command says that needs a warehouse and finds none."""
+    return WarehouseError(
+        f"{uri}: no warehouse here. `lienthong sync` makes one; "
+        "`--warehouse` or LIENTHONG_WAREHOUSE names another place"
+    )
 
 
 def check_format(uri: str) -> None:

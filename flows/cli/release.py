@@ -31,9 +31,9 @@ def release() -> None:
 @pass_settings
 def list_(settings: Settings, *, as_json: bool) -> None:
     """Every release, the newest first."""
-    from warehouse.releases import Releases
+    from flows.query import releases_of
 
-    known = Releases(settings.warehouse).all()[::-1]
+    known = releases_of(settings.warehouse).all()[::-1]
     if as_json:
         print_json(known)
         return
@@ -61,10 +61,10 @@ def list_(settings: Settings, *, as_json: bool) -> None:
 @pass_settings
 def show(settings: Settings, *, number: int | None, as_json: bool) -> None:
     """The tables of a release, the latest by default: versions and rows."""
+    from flows.query import releases_of
     from schemas.errors import ConfigError
-    from warehouse.releases import Releases
 
-    store = Releases(settings.warehouse)
+    store = releases_of(settings.warehouse)
     chosen = store.latest() if number is None else store.get(number)
     if chosen is None:
         raise ConfigError("there is no release yet; `lienthong release publish` makes one")
@@ -154,8 +154,10 @@ def rollback(settings: Settings, *, number: int, reason: str, as_json: bool) -> 
 @pass_settings
 def diff(settings: Settings, *, one: int, other: int, as_json: bool) -> None:
     """What changed from one release to another: rows by table and source."""
+    from flows.query import releases_of
     from flows.releasing import difference
 
+    releases_of(settings.warehouse)
     found = difference(settings.warehouse, one, other)
     if as_json:
         print_json(found)

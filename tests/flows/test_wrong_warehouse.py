@@ -21,6 +21,7 @@ from tests.support.offices import OTHER_PERSON, PERSON, ROWS, Home, desk
 from tests.support.processes import python
 
 LOOKING = (["status"], ["audit"], ["quarantine", "list"])
+RELEASED = (["release", "list"], ["release", "show"], ["release", "diff", "1", "2"])
 NO_RIGHT = "no permission to read or write here"
 
 
@@ -60,7 +61,7 @@ def test_a_folder_that_is_no_warehouse_is_left_alone(home: Home) -> None:
     home.warehouse.mkdir()
     (home.warehouse / "thư.txt").write_text("x")
     with unchanged(home.root):
-        for words in (*LOOKING, ["sql", "SELECT 1"]):
+        for words in (*LOOKING, ["sql", "SELECT 1"], *RELEASED):
             assert "no warehouse here" in said(home, *words, status=1)
         for verb in ("sync", "nightly"):
             answer = said(home, verb, status=1)
