@@ -13,7 +13,7 @@ Of every line (landed key) what counts begins at a copy; everything before it ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -79,25 +79,32 @@ def trimmed(
 def _removable(
     feeds: Sequence[Feed], *, quarantine: pl.LazyFrame, integrated: int, before: datetime
 ) -> pl.DataFrame:
-    """The places that may go, proved by computing core with and without them."""
+    """The places that may go, proved by computing core with and without them.
+
+    What core doesn't hold yet makes nothing needless: until it is merged core rests on the copies
+    before it, and it may be rejected then.
+    """
     rows, fed = _read(feeds)
+    is_integrated = pl.col("_landing_version") <= integrated
+    held_by_core = [_of(one, is_integrated) for one in fed]
     held = (
         quarantine.filter(pl.col("source") == feeds[0].source, pl.col("stream") == feeds[0].stream)
         .select(_PLACE)
         .unique()
         .collect()
     )
-    gone = superseded(
-        rows.filter(pl.col("_read_at") < before, pl.col("_landing_version") <= integrated).select(
-            _PLACE
-        ),
-        rows,
-        fed,
-        held=held,
-    )
-    for one in fed:
+    known = rows.filter(is_integrated)
+    old = known.filter(pl.col("_read_at") < before).select(_PLACE)
+    gone = superseded(old, known, held_by_core, held=held)
+    for one in [*held_by_core, *fed]:
         _demand_same(one, gone)
     return gone
+
+
+def _of(fed: Fed, condition: pl.Expr) -> Fed:
+    """What is derived of some landing rows."""
+    lines = None if fed.lines is None else fed.lines.filter(condition)
+    return replace(fed, rows=fed.rows.filter(condition), lines=lines)
 
 
 def superseded(

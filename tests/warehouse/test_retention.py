@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from flows.maintaining import MaintainOptions, maintain
 from flows.query import query
 from flows.receipts import SyncOptions
-from flows.steps import audit, rebuild, sync
+from flows.steps import audit, read_and_land, rebuild, sync
 from tests.support.changing_office import MENDED, PLAIN, ChangingOffice
-from tests.support.truth import assert_everything_has_landed
+from tests.support.truth import (
+    assert_every_newest_copy_is_in_core_or_in_quarantine,
+    assert_everything_has_landed,
+)
 from tests.warehouse.test_merge_laws import Landed, candidates, landings, lines_of
 from warehouse.delta import Table
 from warehouse.merge_plan import EXISTING, KEY, ORDER, plan_merge
@@ -123,6 +126,29 @@ def test_a_rebuild_beside_retention_takes_no_value_for_another_s(tmp_path: Path)
     rebuild(office.context, "so-thu")
     assert landed(office, "ho_so") < rows
     assert dump(office) == before
+    assert audit(office.context, []).findings == ()
+
+
+def test_a_copy_that_core_does_not_hold_yet_makes_none_before_it_needless(tmp_path: Path) -> None:
+    office = ChangingOffice(tmp_path, random.Random(9), keys=12)
+    office.open(rows=25)
+    for _ in range(3):
+        for _ in range(25):
+            office.change()
+        sync(office.context, [], SyncOptions(accept_deletes=True))
+    for _ in range(25):
+        office.change()
+    for stream in ("ho_so", "su_kien"):
+        read_and_land(
+            office.context, "so-thu", stream, options=SyncOptions(accept_deletes=True),
+            sync_id="landed",
+        )  # fmt: skip
+    rows = landed(office, "ho_so")
+    maintain(office.context, MaintainOptions(retention=0, landing_older_than=0))
+    assert landed(office, "ho_so") < rows
+    assert_every_newest_copy_is_in_core_or_in_quarantine(office)
+    assert audit(office.context, []).findings == ()
+    sync(office.context, [], SyncOptions(accept_deletes=True))
     assert audit(office.context, []).findings == ()
 
 
