@@ -252,9 +252,18 @@ def show_rows(rows: Sequence[QuarantinedRow]) -> None:
         if one.status != "open":
             by = f" by {one.closed_by}: {one.reason}" if one.closed_by else ""
             say(f"  status  {one.status}{by}")
+        if is_uncut(one):
+            say(f"  The line itself isn't shown: it couldn't be cut into columns. See {place(one)}")
+            say()
+            continue
         for column, value in one.values.items():
             say(f"  {column:<24} {'(null)' if value is None else value}")
         say()
+
+
+def is_uncut(one: QuarantinedRow) -> bool:
+    """Whether it is a record of a file that could not be read, of which no column has a value."""
+    return not one.entity and one.file is not None and not any(one.values.values())
 
 
 def place(one: QuarantinedRow) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from flows.cli.quarantine import show_rows
 from flows.context import Context
 from flows.quarantined import Selection, discard, quarantine_list, quarantine_show
 from flows.rejections import rejections
@@ -175,13 +176,17 @@ def test_a_read_that_may_not_be_believed_supersedes_nothing(desk: Callable[[str]
 
 
 def test_unreadable_records_live_and_end_like_rows_without_a_key(
-    desk: Callable[[str], Desk],
+    desk: Callable[[str], Desk], capsys: pytest.CaptureFixture[str]
 ) -> None:
     office = desk("snapshot")
     office.file("1.csv", ("HS-1", "a,one cell too many"))
     office.night()
     (line,) = quarantine_list(office.context)
     assert (line.entity, line.rule, line.rows) == ("", "broken_line", 1)
+    show_rows(quarantine_show(office.context, limit=20))
+    shown = capsys.readouterr().out
+    assert "The line itself isn't shown: it couldn't be cut into columns. See 1.csv:2" in shown
+    assert "(null)" not in shown
     office.file("1.csv", ("HS-1", "a"))
     office.night()
     assert quarantine_list(office.context) == []
