@@ -9,7 +9,7 @@ import polars as pl
 
 from flows.catalog import Catalog, Stream
 from flows.context import Context
-from flows.history import runs_of
+from flows.history import in_time, runs_of
 from flows.receipts import SourceLine, StreamStatus
 from flows.rejections import rejections
 from schemas.entities import ENTITIES
@@ -67,7 +67,7 @@ def status(context: Context) -> list[StreamStatus]:
                     last_run=_iso(run.get("ended_at")),
                     last_status=run.get("status"),
                     last_error=run.get("error"),
-                    fresh_to=_fresh_to(stream, covered) or state.last_read_at,
+                    fresh_to=in_time(stream, shown_cursor(covered)) or state.last_read_at,
                     rows={e: live.get((source.name, stream.name, e), 0) for e in stream.entities},
                     quarantined=int(held["len"].sum()),
                     coverage=tuple(interval.shown for interval in state.coverage),
@@ -77,14 +77,6 @@ def status(context: Context) -> list[StreamStatus]:
                 )
             )
     return lines
-
-
-def _fresh_to(stream: Stream, covered: str | None) -> str | None:
-    """How far a stream is covered; a time, where its cursor counts one as a number."""
-    shown, cursor = shown_cursor(covered), stream.spec.cursor
-    if shown is None or cursor is None or cursor.unit is None or not shown.lstrip("-").isdigit():
-        return shown
-    return cursor.moment(int(shown)).isoformat()
 
 
 def _start(stream: Stream) -> CursorValue | None:

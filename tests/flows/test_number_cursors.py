@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from flows.history import runs_of
+from flows.query import query
 from flows.receipts import SyncOptions
-from flows.steps import open_context, sync
+from flows.steps import open_context, status, sync
 from tests.connectors.conftest import Maria
 from tests.support.mariadb import MariaServer, fresh_maria
 from tests.support.nights import Nights
@@ -59,6 +62,23 @@ def test_a_text_among_the_numbers_of_sqlite_stops_no_night(tmp_path: Path) -> No
         source.execute("INSERT INTO t VALUES (6, 13)")
         source.commit()
         assert nights.dossier("so-mot").inserted == 1
+
+
+def test_how_fresh_a_cursor_of_milliseconds_is_is_told_as_a_time(tmp_path: Path) -> None:
+    nights = Nights(tmp_path)
+    text = YAML.format(url="sqlite:///../o.db")
+    nights.write("so-mot", text.replace("late_window: 5", "unit: epoch_ms"))
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source:
+        source.execute("CREATE TABLE t (id INTEGER, seq INTEGER)")
+        source.execute("INSERT INTO t VALUES (1, 1704067200000)")
+        source.commit()
+    nights.sync("so-mot")
+    (line,) = status(nights.context)
+    (seen,) = query(nights.warehouse, "SELECT fresh_to FROM freshness").to_pylist()
+    (run,) = runs_of(nights.context).scan().collect()["high"]
+    assert line.fresh_to is not None
+    assert datetime.fromisoformat(line.fresh_to).tzinfo is not None
+    assert seen["fresh_to"] == run == line.fresh_to
 
 
 @pytest.mark.parametrize("odd", ["NaN", "Infinity"])
