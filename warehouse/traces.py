@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from schemas.entities import ENTITIES
-from schemas.personal import compact
+from schemas.personal import compact, pseudonyms_of
 from warehouse.delta import Table
 from warehouse.forgetting import CHUNK_ROWS, concerns, looked_at
 from warehouse.forgotten import Marks
@@ -70,13 +70,16 @@ class Traces:
         return any(self._names(text) for path in files for text in _texts_of(path))
 
     def _names(self, texts: pl.Series) -> bool:
-        words = [w for w in (self.needle, self.pseudonym.upper()) if w is not None]
         # Bounds of columns stand in a log as JSON in JSON: a word isn't to be made of two values.
-        cut = pl.DataFrame({"t": texts.drop_nulls().unique()}).select(
-            pl.col("t").str.split('"').list.explode()
-        )
-        held = cut.select(compact(pl.col("t")).str.contains_any(words))["t"]
-        return bool(held.any())
+        parts = pl.col("t").str.replace_all("\\", "", literal=True).str.split('"').list.explode()
+        words = pl.DataFrame({"t": texts.drop_nulls().unique()}).select(parts.unique())
+        wanted = [w for w in (self.needle, self.pseudonym.upper()) if w is not None]
+        if words.select(compact(pl.col("t")).str.contains_any(wanted))["t"].any():
+            return True
+        if self.needle is not None:
+            return False
+        hashed = pseudonyms_of(words["t"], self.marks.key)
+        return bool(self.marks.are_persons(hashed).any())
 
 
 def _old_files(table: Table) -> list[Path]:

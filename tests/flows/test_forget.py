@@ -25,9 +25,11 @@ from flows.steps import audit, new_sync_id, nightly, rebuild
 from tests.support.decoded import decoded
 from tests.support.nights import Nights
 from warehouse.delta import Table
+from warehouse.forgotten import Forgotten
 from warehouse.phases import FORGET_PHASES, listen
 from warehouse.reconciled import Reconciled
 from warehouse.releases import Releases
+from warehouse.traces import Traces
 
 GONE = "040099012345"
 STAYS = "040099054321"
@@ -510,3 +512,22 @@ def test_whom_only_old_files_and_releases_name_is_in_no_byte_afterwards(
     assert holding(desk, NOBODY, key) == {}
     assert [r.kind for r in Releases(desk.nights.warehouse).kept()] == ["forget"]
     assert "HS-40" in {r["_key"] for r in core(desk, "dossier", of="release")}
+
+
+@pytest.mark.parametrize("by", ["number", "key"])
+def test_a_log_that_names_somebody_as_a_bound_of_a_column_is_a_trace(desk: Desk, by: str) -> None:
+    folder = desk.nights.root / "log"
+    folder.mkdir()
+    bounds = json.dumps({"minValues": {"nguoi": STAYS}, "maxValues": {"nguoi": NOBODY}})
+    (folder / "0.json").write_text(json.dumps({"add": {"stats": bounds}}), "utf-8")
+    forgotten = Forgotten(desk.nights.warehouse, desk.context.warehouse.person_key.value)
+
+    def is_traced(number: str) -> bool:
+        person = person_of(desk.context, number=number)
+        traces = Traces(
+            marks=forgotten.only(person.pseudonym), pseudonym=person.pseudonym,
+            needle=person.needle if by == "number" else None,
+        )  # fmt: skip
+        return traces.of_texts(str(folder))
+
+    assert [is_traced(number) for number in (NOBODY, STAYS, GONE)] == [True, True, False]
