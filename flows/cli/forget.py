@@ -81,12 +81,19 @@ def show_forgotten(report: ForgetReport) -> None:
             say("It is marked all the same: rows that come with it won't land.")
             say(f"Releases and old files are as they were. Receipt {report.forget_id}.")
         return
-    say("Nothing was done; this is what would be:" if report.dry_run else "Forgotten:")
-    tables = sorted({*report.removed, *report.emptied})
-    columns = [Column("table"), Column("rows removed"), Column("rows of others emptied", True)]
-    print_table(
-        columns, [(one, report.removed.get(one, 0), report.emptied.get(one, 0)) for one in tables]
-    )
+    rows = [
+        (table, report.removed.get(table, 0), report.emptied.get(table, 0))
+        for table in sorted({*report.removed, *report.emptied})
+    ]
+    if report.dry_run:
+        say("Nothing was done; this is what would be:")
+    elif rows:
+        say("Forgotten:")
+    else:
+        say("Forgotten: no row was left, only what an earlier run or old files held.")
+    if rows:
+        columns = [Column("table"), Column("rows removed"), Column("rows of others emptied", True)]
+        print_table(columns, rows)
     _say_not_mapped(report)
     if report.release is not None:
         say(f"Release {report.release} is what analysts see.")

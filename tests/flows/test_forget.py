@@ -531,3 +531,33 @@ def test_a_log_that_names_somebody_as_a_bound_of_a_column_is_a_trace(desk: Desk,
         return traces.of_texts(str(folder))
 
     assert [is_traced(number) for number in (NOBODY, STAYS, GONE)] == [True, True, False]
+
+
+def test_a_run_that_dies_before_files_that_name_nobody_is_finished_by_another(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(Nights(tmp_path))
+    desk.nights.write("so-thu", YAML)
+    desk.write("ho-so", [dossier(0, GONE), *(dossier(n, STAYS) for n in range(7, 30))])
+    desk.write("su-kien", [event(0, "HS-00"), event(1, "HS-07")])
+    nightly(desk.context)
+    purges = 0
+
+    def die(reached: str) -> None:
+        nonlocal purges
+        purges += reached == "forget_purge"
+        # Three tables of core and ho_so are purged, su_kien isn't.
+        if reached == "forget_purge" and purges == 5:
+            raise Killed
+
+    listen(die)
+    with pytest.raises(Killed):
+        forget(desk.context, person_of(desk.context, number=GONE), reason="x")
+    assert holding(desk, GONE) == {}
+    assert holding(desk, "HS-00").keys() == {"HS-00"}
+    done = desk.command("forget", "--reason", "x", given=GONE)
+    assert "Forgotten: no row was left, only what an earlier run or old files held." in done.output
+    assert holding(desk, GONE, "HS-00") == {}
+    assert Forgotten(
+        desk.nights.warehouse, desk.context.warehouse.person_key.value
+    ).unfinished() == frozenset()
