@@ -18,11 +18,11 @@ from schemas.errors import (
     ConfigError,
     ContractError,
     LienThongError,
+    LostRaceError,
     SourceError,
     TransientSourceError,
     WarehouseError,
 )
-from warehouse.delta import LostRaceError
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("flows", "connectors", "schemas", "warehouse", "demo")

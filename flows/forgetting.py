@@ -21,9 +21,9 @@ from flows.sweeping import Sweep
 from flows.views import write_views
 from flows.who import checked_reason
 from schemas.entities import ENTITIES
-from schemas.errors import ConfigError, WarehouseError
+from schemas.errors import ConfigError, LostRaceError, WarehouseError
 from schemas.personal import PSEUDONYM_LENGTH, compact, pseudonyms_of
-from warehouse.delta import LostRaceError, Table, retried
+from warehouse.delta import Table, retried
 from warehouse.forgetting import clean_copy, cleaned, keys_of_subjects, swept_landing
 from warehouse.forgotten import Forgotten, Marks
 from warehouse.phases import reached

@@ -43,3 +43,7 @@ class ContractError(SourceError):
 
 class WarehouseError(LienThongError):
     """The warehouse refused: other key, newer format, disk full, conflicting writers."""
+
+
+class LostRaceError(WarehouseError):
+    """Another writer committed first: reload, read the txn again, recompute."""

@@ -27,7 +27,7 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, SchemaMismatchError, TableNotFoundError
 
-from schemas.errors import LienThongError, WarehouseError
+from schemas.errors import LienThongError, LostRaceError, WarehouseError
 
 STATE_KEY: Final = "lienthong.state"
 ATTEMPTS: Final = 5
@@ -41,10 +41,6 @@ _DISK_FULL_HINT: Final = "free space, then run the same command again: what was 
 _COMMIT_GONE: Final = re.compile(r"not found: \S*/_delta_log/")
 
 T = TypeVar("T")
-
-
-class LostRaceError(WarehouseError):
-    """Another writer committed first: reload, read the txn again, recompute."""
 
 
 @contextmanager

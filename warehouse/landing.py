@@ -18,12 +18,12 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from schemas.errors import LienThongError, WarehouseError
+from schemas.errors import LienThongError, LostRaceError, WarehouseError
 from schemas.keys import key_text
 from schemas.rows import LANDING
 from warehouse.ahead import ahead
 from warehouse.deletions import Deletions
-from warehouse.delta import LostRaceError, Table, as_table
+from warehouse.delta import Table, as_table
 from warehouse.files_again import FilesAgain
 from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd, Screening
 from warehouse.landing_schema import columns_to_add, empty_like, landing_schema

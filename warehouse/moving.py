@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.errors import LostRaceError
 from schemas.fields import core_schema
 from warehouse.core import (
     BUMPED,
@@ -19,7 +20,7 @@ from warehouse.core import (
     in_months,
     keys_app,
 )
-from warehouse.delta import LostRaceError, Table, as_table
+from warehouse.delta import Table, as_table
 from warehouse.merge_plan import BUMP, KEY, MARK, PUT
 from warehouse.phases import reached
 from warehouse.quarantine import SCHEMA, replay_app

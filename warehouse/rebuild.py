@@ -14,10 +14,11 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
+from schemas.errors import LostRaceError
 from schemas.fields import core_schema
 from warehouse.ahead import ahead
 from warehouse.core import Counts, Integration, count_merge
-from warehouse.delta import LostRaceError, Table, as_table, retried, sql_text
+from warehouse.delta import Table, as_table, retried, sql_text
 from warehouse.discards import carried, discards, without_discards
 from warehouse.feeds import Feed, as_candidates, derive_alone
 from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, MergePlan, plan_merge

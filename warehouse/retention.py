@@ -19,9 +19,9 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 
-from schemas.errors import WarehouseError
+from schemas.errors import LostRaceError, WarehouseError
 from warehouse.ahead import ahead
-from warehouse.delta import LostRaceError, Table, as_table, retried
+from warehouse.delta import Table, as_table, retried
 from warehouse.feeds import Feed, as_candidates, derive_alone
 from warehouse.landing import APP
 from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, ORDER, plan_merge

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo import desk, justice
+from demo.dossiers import ZONE, generate
 from demo.show import typed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +41,7 @@ def receipts(answers: list[dict[str, Any]], command: str) -> list[dict[str, dict
 
 @pytest.mark.slow
 def test_the_demo_runs_twice_and_reports_exactly_its_own_dirt(tmp_path: Path) -> None:
+    today = datetime.now(ZONE).date()
     first = demo(tmp_path)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "Your turn" in first.stdout
@@ -61,7 +64,11 @@ def test_the_demo_runs_twice_and_reports_exactly_its_own_dirt(tmp_path: Path) ->
     assert lines["unreadable"] == desk.DIRT.broken_line
     assert lines["quarantined"] == desk.DIRT.unknown_status + desk.DIRT.unreadable_reception
     changed = night_2["ho_so"]
-    assert (changed["updated"], changed["inserted"], changed["future_cursor"]) == (30, 11, 1)
+    # Behind a weekend hardly anything is open: how much can be finished depends on the day.
+    made = generate(justice.JUSTICE, count=justice.DOSSIERS, today=today, seed=justice.SEED)
+    is_open = sum(dossier.status in {"2", "4", "5"} for dossier in made)
+    assert changed["updated"] == min(is_open, 30) > 0
+    assert (changed["inserted"], changed["future_cursor"]) == (11, 1)
     (everything,) = receipts(answers, "lienthong sync so-tu-phap --stream ho_so --full")
     # The misdated row is what the full read adds; the removed one was found by the night.
     assert everything["ho_so"]["inserted"] == 1

@@ -24,9 +24,8 @@ from flows.history import runs_of
 from flows.query import query
 from schemas import validation
 from schemas.entities import ENTITIES
-from schemas.errors import ContractError
+from schemas.errors import ContractError, LostRaceError
 from tests.support.offices import PERSON, Home, desk
-from warehouse.delta import LostRaceError
 from warehouse.landing import Landing
 
 URL = "postgresql://reader:mat-khau-5319@10.0.0.7/ho_so"
@@ -75,7 +74,7 @@ def holding(told: dict[str, str], *words: str) -> set[str]:
 
 
 def break_landing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def land(*_: Any) -> None:
+    def land(*_: Any, **__: Any) -> None:
         raise library_error()
 
     monkeypatch.setattr(Landing, "land", land)

@@ -21,10 +21,10 @@ from flows.maintaining import MaintainOptions, maintain
 from flows.query import query
 from flows.releasing import publish_release
 from flows.steps import audit, nightly
-from schemas.errors import ConfigError
+from schemas.errors import ConfigError, LostRaceError
 from tests.support.changing_office import ChangingOffice
 from tests.support.truth import assert_core_is_the_truth
-from warehouse.delta import LostRaceError, Table
+from warehouse.delta import Table
 from warehouse.releases import Releases
 from warehouse.upkeep import SMALL, compacted
 

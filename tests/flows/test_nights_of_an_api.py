@@ -93,7 +93,7 @@ def windowed(tmp_path: Path, api: Api, *, days: int = 40) -> Nights:
 
 def test_a_first_load_comes_window_by_window(tmp_path: Path, api: Api, office: Office) -> None:
     for number in range(30):
-        office.write(number, changed=TODAY - timedelta(days=number, hours=1))
+        office.write(number, changed=TODAY - timedelta(days=number))
     one = windowed(tmp_path, api)
     first = one.dossier("so-api")
     assert (first.read, first.landed, first.inserted, first.status) == (30, 30, 30, "done")

@@ -16,10 +16,10 @@ from deltalake import DeltaTable, write_deltalake
 
 from flows.receipts import SyncOptions
 from flows.steps import audit, sync
-from schemas.errors import WarehouseError
+from schemas.errors import LostRaceError, WarehouseError
 from tests.support.changing_office import ChangingOffice
 from tests.support.truth import assert_core_is_the_truth
-from warehouse.delta import ATTEMPTS, LostRaceError, Table, retried
+from warehouse.delta import ATTEMPTS, Table, retried
 
 SCHEMA = pa.schema([("_key", pa.string()), ("number", pa.int64())])
 PLANTED = "C0400990123"

@@ -16,12 +16,12 @@ import pytest
 from deltalake import DeltaTable
 
 from flows.query import query
-from schemas.errors import ConfigError, ContractError, WarehouseError
+from schemas.errors import ConfigError, ContractError, LostRaceError, WarehouseError
 from tests.support.nights import Nights, done
 from warehouse import landing as landing_module
 from warehouse import vanished as vanished_module
 from warehouse import warehouse as warehouse_module
-from warehouse.delta import LostRaceError, Table
+from warehouse.delta import Table
 from warehouse.duck import AnalystDoor
 from warehouse.landing import Landing
 from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd

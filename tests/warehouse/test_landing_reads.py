@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from warehouse.delta import LostRaceError
+from schemas.errors import LostRaceError
 from warehouse.landing import Landing
 from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
