@@ -12,6 +12,7 @@ from flows.reading import LandResult
 from flows.receipts import Receipt
 from schemas.entities import entity as entity_of
 from warehouse.core import Counts, Integration
+from warehouse.delta import Table
 from warehouse.feeds import Feed
 from warehouse.rebuild import rebuild
 
@@ -45,9 +46,10 @@ def integrate_streams(
         entity_of(entity_name), sync_id=sync_id, now=context.clock()
     )
     with context.writers[entity_name]:
-        counts = _made_anew(context, integration, feeds)
+        core = context.warehouse.core(entity_name)
+        counts = _made_anew(context, integration, core, feeds)
         anew = set(counts)
-        counts = _as_before(context, entity_name, lands, feeds) | counts
+        counts = _as_before(core, lands, feeds) | counts
         if due := [feed for feed in feeds if feed.app not in counts]:
             counts |= integration.integrate(due)
     for land, feed in zip(lands, feeds, strict=True):
@@ -66,7 +68,7 @@ def integrate_streams(
 
 
 def _made_anew(
-    context: Context, integration: Integration, feeds: Sequence[Feed]
+    context: Context, integration: Integration, core: Table | None, feeds: Sequence[Feed]
 ) -> dict[str, Counts]:
     """Rebuilds the sources of which core holds copies that another `version:` has ordered.
 
@@ -75,7 +77,6 @@ def _made_anew(
     Returns:
         The counts of their feeds.
     """
-    core = context.warehouse.core(integration.entity.name)
     if core is None:
         return {}
     names = sorted({feed.source for feed in feeds if feed.is_reordered(core)})
@@ -93,13 +94,12 @@ def _of_a_rebuild(receipt: Receipt) -> Receipt:
 
 
 def _as_before(
-    context: Context, entity: str, lands: Sequence[LandResult], feeds: Sequence[Feed]
+    core: Table | None, lands: Sequence[LandResult], feeds: Sequence[Feed]
 ) -> dict[str, Counts]:
     """The counts of the feeds of which core holds every landing version that their read left.
 
     What another run has landed since is that run's to integrate, or the next one's.
     """
-    core = context.warehouse.core(entity)
     if core is None:
         return {}
     held = core.txns([feed.app for feed in feeds])
