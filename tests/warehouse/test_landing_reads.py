@@ -15,6 +15,7 @@ from schemas.errors import LostRaceError
 from warehouse.landing import Landing
 from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
+from warehouse.vanished import LandedKeys, Vanished
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 Rows = dict[str, int]
@@ -28,9 +29,9 @@ def land(
     schema = pa.schema([("so", pa.string()), ("lan", pa.int64())])
     table = pa.table([list(rows), list(rows.values())], schema=schema)
 
-    def vanished(alive: pl.DataFrame, arrived: pl.DataFrame) -> pl.DataFrame:
-        assert set(arrived["_key"]) <= set(rows)
-        return alive.filter(pl.col("_key").is_in(gone))
+    def vanished(landed: LandedKeys) -> Vanished:
+        assert set(landed.arrived()["_key"]) <= set(rows)
+        return Vanished(gone=landed.alive().filter(pl.col("_key").is_in(gone)), keys=None)
 
     end = ReadEnd(is_complete=True, advance=lambda state: state, vanished=vanished)
     return landing.land(
