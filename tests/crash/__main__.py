@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from tests.crash.campaign import Tally, campaign
-from tests.crash.plan import GROUPS, RANDOM, phases_without_a_way
+from tests.crash.plan import GROUPS, RANDOM, phases_without_a_way, schedule
 
 
 def main() -> int:
@@ -25,13 +26,9 @@ def main() -> int:
     started = time.monotonic()
     print(f"seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="lienthong-crash-") as folder:
-        tally = campaign(
-            Path(folder),
-            per_group=given.per_group,
-            in_all=given.in_all,
-            seed=given.seed,
-            tell=lambda line: print(line, flush=True),
-        )
+        chance = random.Random(given.seed)
+        places = schedule(chance, per_group=given.per_group, in_all=given.in_all)
+        tally = campaign(Path(folder), places, chance, tell=lambda line: print(line, flush=True))
     print(table(tally))
     print(f"{time.monotonic() - started:.0f} s")
     return 1 if tally.missing or not tally.releases else 0

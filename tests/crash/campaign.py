@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.crash import laws
-from tests.crash.plan import AT_RANDOM, RANDOM, WAYS, schedule
+from tests.crash.plan import AT_RANDOM, RANDOM, WAYS
 from tests.support.changing_office import MENDED, PLAIN, ChangingOffice
 from tests.support.nursery import Answer, Nursery
 from warehouse.releases import Releases
@@ -55,20 +55,17 @@ class Tally:
 
 def campaign(
     folder: Path,
+    places: Sequence[str],
+    chance: random.Random,
     *,
-    per_group: int,
-    in_all: int,
-    seed: int,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Tally:
-    """Kills runs as `tests.crash.plan.schedule` says.
+    """Kills a run at each of the places that `tests.crash.plan.schedule` gives.
 
     Raises:
         AssertionError: A row is lost or doubled, a release isn't of one moment, core isn't the
             office, or a phase can't be reached.
     """
-    chance = random.Random(seed)
-    places = schedule(chance, per_group=per_group, in_all=in_all)
     tally = Tally()
     with closing(Nursery()) as runs:
         for first in range(0, len(places), LIFE):

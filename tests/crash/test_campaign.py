@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -25,14 +26,22 @@ from tests.support.nursery import Nursery
 from warehouse.delta import Table
 from warehouse.releases import Releases
 
+OFFICES = 4
+PLACES = schedule(random.Random(20260101), per_group=2, in_all=28)
+
 
 @pytest.mark.slow
-def test_killed_runs_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    tally = campaign(tmp_path, per_group=2, in_all=28, seed=20260101)
+@pytest.mark.parametrize("nth", range(OFFICES))
+def test_killed_runs_lose_nothing_and_double_nothing(tmp_path: Path, nth: int) -> None:
+    places = PLACES[nth::OFFICES]
+    tally = campaign(tmp_path, places, random.Random(nth))
     print(table(tally))  # noqa: T201 - the test's own evidence
-    assert tally.missing == []
-    assert tally.kills[RANDOM] >= 2
+    assert tally.kills == Counter(places)
     assert tally.releases
+
+
+def test_the_short_campaign_kills_in_every_named_phase() -> None:
+    assert set(PLACES) == {*WAYS, RANDOM}
 
 
 def test_every_named_phase_has_a_run_that_is_killed_in_it() -> None:
