@@ -21,6 +21,7 @@ import msgspec
 
 from connectors.rest.errors import Failure, broken_answer
 from connectors.rest.masking import masked_start
+from connectors.rest.records import Records
 from connectors.rest.request import Answer, at_path
 
 _MARK: Final = "\0"
@@ -33,7 +34,9 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _NEAR_END = 16
-_QUICK: Final = msgspec.json.Decoder(float_hook=_MARK.__add__)
+marked: Final = _MARK.__add__
+"""Makes a value of a number with a fraction, where an answer is decoded the quick way."""
+_QUICK: Final = msgspec.json.Decoder(float_hook=marked)
 _MINUS_ZERO: Final = re.compile(rb"-0[\s,}\]]")  # as a whole number it would lose its sign
 
 
@@ -45,11 +48,13 @@ class Decoded:
         value: Its numbers are texts that begin with `mark`; whole ones may be numbers.
         mark: One letter; no text of the value has it.
         notes: What a person should know of how it came.
+        records: Its rows may be of this kind instead of dictionaries.
     """
 
     value: Any
     mark: str = _MARK
     notes: tuple[str, ...] = ()
+    records: Records | None = None
 
     def text(self, path: str) -> str | None:
         """A text or number that stands at a path; None for anything else."""
@@ -75,19 +80,20 @@ class Decoded:
         return _nested_number(self.mark).sub(r"\1", text)
 
 
-def decoded(answer: Answer, *, encoding: str | None) -> Decoded:
+def decoded(answer: Answer, *, encoding: str | None, records: Records | None = None) -> Decoded:
     """The JSON value of an answer.
 
     Args:
         answer: The answer.
         encoding: Codec that the YAML states, or None.
+        records: What the rows are to be decoded to, if they are as expected.
 
     Raises:
         Failure: It holds none: empty, HTML, cut short, another charset than said.
     """
     kind = _content_type(answer)
-    if encoding is None and (fast := _quickly(answer.body)) is not None:
-        return Decoded(value=fast, notes=_notes(answer, kind))
+    if encoding is None and (fast := _quickly(answer.body, records)) is not None:
+        return Decoded(value=fast, notes=_notes(answer, kind), records=records)
     body = answer.body
     if not body.strip():
         raise Failure("an empty answer", advice="the server is ill; run it again later")
@@ -110,14 +116,18 @@ def decoded(answer: Answer, *, encoding: str | None) -> Decoded:
     return Decoded(value=value, mark=mark, notes=_notes(answer, kind))
 
 
-def _quickly(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def _quickly(body: bytes, records: Records | None) -> Any:  # noqa: ANN401 - any JSON value
     """An object or list in UTF-8 by a quicker decoder; None where the careful one has to look."""
-    if body.lstrip()[:1] not in {b"{", b"["} or b"\\u0000" in body or _MINUS_ZERO.search(body):
+    if body.lstrip()[:1] not in {b"{", b"["} or _MINUS_ZERO.search(body):
         return None
-    try:
-        return _QUICK.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    if b"\\" in body and b"\\u0000" in body:  # one letter is found much sooner than six
         return None
+    for decode in (_QUICK.decode,) if records is None else (records.decode, _QUICK.decode):
+        try:
+            return decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            continue
+    return None
 
 
 def _notes(answer: Answer, kind: Message) -> tuple[str, ...]:

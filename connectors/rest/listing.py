@@ -16,6 +16,7 @@ from connectors.rest.masking import masked_start
 from connectors.rest.office import Asking
 from connectors.rest.options import RestStream, Success
 from connectors.rest.paging.protocol import Ask, Hint, Page, Pager
+from connectors.rest.records import Records
 from connectors.rest.request import Answer, Request, text_of, with_value
 from connectors.rest.rows import Shape, elements_at, keys_of
 from schemas.errors import ContractError, SourceError
@@ -32,6 +33,7 @@ class Listing:
     Attributes:
         stream: The stream's options.
         shape: Which columns its rows have.
+        records: What its rows are decoded to; None: dictionaries.
         pager: How it pages.
         asking: Makes the requests.
         pool: Does so beside the reader.
@@ -40,6 +42,7 @@ class Listing:
 
     stream: RestStream
     shape: Shape
+    records: Records | None
     pager: Pager
     asking: Asking
     pool: ThreadPoolExecutor
@@ -87,7 +90,9 @@ class Listing:
             if answer.status in self.pager.end_status or answer.status == 204:
                 return Page(ask=ask, rows=self.shape.rows([], Decoded(value=[])), hint=Hint())
             with _decoding:
-                value = decoded(answer, encoding=self.stream.encoding)
+                # The keys of the first page are told to whoever connects the office.
+                records = self.records if ask.number > 1 else None
+                value = decoded(answer, encoding=self.stream.encoding, records=records)
                 _demand_success(value, self.stream.success, answer)
                 elements = elements_at(value.value, self.stream.rows)
                 rows = self.shape.rows(elements, value)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from connectors.protocol import ReadRequest, ReadSummary, StreamSpec
 from connectors.rest.bounds import Bounds
 from connectors.rest.clock import Stop
+from connectors.rest.decoding import marked
 from connectors.rest.details import DetailCalls
 from connectors.rest.drift import Drift
 from connectors.rest.listing import Listing
@@ -19,6 +20,7 @@ from connectors.rest.options import RestStream
 from connectors.rest.paging import pager_of
 from connectors.rest.paging.followed import keeps_place
 from connectors.rest.paging.protocol import Page
+from connectors.rest.records import Records
 from connectors.rest.rows import TRAIL, Shape, missing, raise_if_missing
 from connectors.rest.settling import miscounted, settled
 
@@ -71,6 +73,12 @@ class RestRead:
         self.listing = Listing(
             stream=stream,
             shape=Shape(columns=tuple(listed), paths=stream.fields),
+            records=Records.of(
+                [stream.fields.get(name, name) for name in listed],
+                rows=stream.rows,
+                beside=_asked_beside(stream),
+                number=marked,
+            ),
             pager=pager_of(stream.paging, url=office.options.url),
             asking=self._asking,
             pool=self._pool,
@@ -199,6 +207,14 @@ class RestRead:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _asked_beside(stream: RestStream) -> Iterator[str]:
+    """Where an answer may be looked into besides its rows; names of parameters may be among it."""
+    if stream.success is not None:
+        yield stream.success.at
+    if stream.paging is not None:
+        yield from (given for _, given in stream.paging.chosen if isinstance(given, str))
 
 
 def _either(one: pa.Array, other: pa.Array) -> pa.Array:

@@ -14,10 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import UnsetType
 
 from connectors.composed import text_column
 from connectors.rest.decoding import Decoded
 from connectors.rest.errors import broken_answer
+from connectors.rest.records import ABSENT
 from connectors.rest.request import at_path
 from schemas.errors import ContractError
 from schemas.names import nearest
@@ -72,17 +74,23 @@ class Shape:
             elements: The list.
             decoded: The value that it is part of.
         """
-        is_sound = set(map(type, elements)) <= {dict}
+        found = set(map(type, elements))
+        records = decoded.records if decoded.records and found == {decoded.records.kind} else None
+        is_sound = records is not None or found <= {dict}
         rows = elements if is_sound else [e if isinstance(e, dict) else {} for e in elements]
         columns: list[pa.Array] = []
         present: set[str] = set()
         kinds: Kinds = {}
         bad: dict[int, list[str]] = {}
         for name in self.columns:
-            values, is_there = _values(rows, self.paths.get(name, name))
-            if is_there:
+            path = self.paths.get(name, name)
+            values = _values(rows, path) if records is None else records.values(rows, path)
+            types = set(map(type, values))
+            if types - {UnsetType}:
                 present.add(name)
-            column, kinds[name], bad_rows = _column(values, decoded)
+            if UnsetType in types:
+                values = [None if value is ABSENT else value for value in values]
+            column, kinds[name], bad_rows = _column(values, types - {UnsetType}, decoded)
             columns.append(column)
             for row in bad_rows:
                 bad.setdefault(row, []).append(name)
@@ -163,18 +171,15 @@ def _kind(value: object, mark: str) -> str:
     return names.get(type(value), "null")
 
 
-def _values(rows: Sequence[Row], path: str) -> tuple[list[Any], bool]:
+def _values(rows: Sequence[Row], path: str) -> list[Any]:
+    """What a path leads to in each row, `ABSENT` where it leads nowhere."""
     try:
-        return list(map(itemgetter(path), rows)), bool(rows)
+        return list(map(itemgetter(path), rows))
     except KeyError:
         pass  # not every row has it
-    if any(path in row for row in rows):
-        return [row.get(path) for row in rows], True
-    if "." not in path:
-        return [None] * len(rows), False
-    values = _below(rows, path)
-    is_there = any(value is not None for value in values)
-    return values, is_there or any(_is_there(row, path) for row in rows)
+    if "." not in path or any(path in row for row in rows):
+        return [row.get(path, ABSENT) for row in rows]
+    return _below(rows, path)
 
 
 def _below(rows: Sequence[Row], path: str) -> list[Any]:
@@ -182,12 +187,17 @@ def _below(rows: Sequence[Row], path: str) -> list[Any]:
     values: list[Any] = list(rows)
     for part in path.split("."):
         if set(map(type, values)) != {dict}:
-            return [at_path(row, path) for row in rows]
+            return [_found(row, path) for row in rows]
         try:
             values = list(map(itemgetter(part), values))
         except KeyError:
-            values = [value.get(part) for value in values]
+            values = [value.get(part, ABSENT) for value in values]
     return values
+
+
+def _found(row: Row, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    value = at_path(row, path)
+    return ABSENT if value is None and not _is_there(row, path) else value
 
 
 def _is_there(row: Any, path: str) -> bool:  # noqa: ANN401 - any JSON value
@@ -197,20 +207,21 @@ def _is_there(row: Any, path: str) -> bool:  # noqa: ANN401 - any JSON value
     return isinstance(parent, dict) and last in parent
 
 
-def _column(values: list[Any], decoded: Decoded) -> tuple[pa.Array, Counter[str], list[int]]:
-    found = set(map(type, values))
-    if found <= {int, type(None)} and int in found:
+def _column(
+    values: list[Any], types: set[type], decoded: Decoded
+) -> tuple[pa.Array, Counter[str], list[int]]:
+    if types <= {int, type(None)} and int in types:
         return _whole_numbers(values)
-    is_plain = not found - {str, type(None)}
+    is_plain = not types - {str, type(None)}
     column, bad = text_column(values if is_plain else [_text(value, decoded) for value in values])
     kinds: Counter[str] = Counter()
     texts = len(values) - values.count(None) if is_plain else 0
     if not is_plain:
-        types = Counter(map(type, values))
+        counts = Counter(map(type, values))
         named = ((bool, "boolean"), (dict, "object"), (list, "list"))
-        kinds.update({name: types[kind] for kind, name in named if types[kind]})
-        texts = types[str]
-        kinds["number"] = types[int]
+        kinds.update({name: counts[kind] for kind, name in named if counts[kind]})
+        texts = counts[str]
+        kinds["number"] = counts[int]
     data = column.buffers()[2]
     if data is not None and decoded.mark.encode() in data.to_pybytes():
         numbers = pc.sum(pc.starts_with(column, decoded.mark)).as_py() or 0
