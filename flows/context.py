@@ -19,7 +19,7 @@ from schemas.entities import ENTITIES
 from schemas.entities import entity as entity_of
 from schemas.errors import WarehouseError
 from schemas.mapping import DeriveContext, Into, StreamMapping, derive, row_orders
-from schemas.mapping.versions import BEFORE
+from schemas.mapping.versions import versions
 from warehouse.feeds import Feed
 from warehouse.following import Follower, Shelf, Target
 from warehouse.landing import Landing
@@ -132,7 +132,7 @@ def feed_of(context: Context, source: Source, stream: Stream, entity: str) -> Fe
     landing = context.warehouse.landing(source.name, stream.name)
 
     def mapped(rows: pl.DataFrame) -> pl.DataFrame:
-        return _told_when(_with_mapped(rows, stream), stream.mapping, landing)
+        return _standing(_with_mapped(rows, stream), stream.mapping, landing)
 
     return Feed(
         source=source.name,
@@ -188,13 +188,12 @@ def _with_mapped(rows: pl.DataFrame, stream: Stream) -> pl.DataFrame:
     return rows.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
 
 
-def _told_when(rows: pl.DataFrame, mapping: StreamMapping, landing: Landing) -> pl.DataFrame:
-    """The rows, where needed with what tells those that were read before their version was."""
+def _standing(rows: pl.DataFrame, mapping: StreamMapping, landing: Landing) -> pl.DataFrame:
+    """The rows with the version of those that were read when the YAML named none."""
     columns = () if mapping.version is None else mapping.version.raw_columns()
     if not columns or not rows.select(pl.all_horizontal(pl.col(columns).is_null()).any()).item():
         return rows
-    last = landing.before(columns)
-    return rows.with_columns((pl.col("_landing_version") <= last).alias(BEFORE)) if last else rows
+    return landing.standing(rows, columns, lambda landed: versions(landed, mapping))
 
 
 def _order_of(mapping: StreamMapping) -> int:

@@ -282,7 +282,7 @@ def keys_app(source: str) -> str:
     Two streams may bring the same one at once, and an append meets no other append: by this app the
     later one begins again, and finds the key.
     """
-    return f"keys/{source}"
+    return f":keys/{source}"
 
 
 def _with_buried(

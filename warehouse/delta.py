@@ -7,10 +7,8 @@ predates another commit with the same app id. A `Table` therefore offers no writ
 
 from __future__ import annotations
 
-import re
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -25,9 +23,10 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import CommitFailedError, SchemaMismatchError, TableNotFoundError
+from deltalake.exceptions import TableNotFoundError
 
-from schemas.errors import LienThongError, LostRaceError, WarehouseError
+from schemas.errors import LostRaceError, WarehouseError
+from warehouse.delta_errors import translated
 
 STATE_KEY: Final = "lienthong.state"
 ATTEMPTS: Final = 5
@@ -36,42 +35,8 @@ _KEEP_LOG: Final = {"delta.logRetentionDuration": "interval 36500 days"}
 # dictionary of values that are all different costs time and a tenth of the size.
 _ALL_DIFFERENT: Final = ("_key", "_landing_key", "_row", "_row_hash")
 _NO_DICTIONARY: Final = ColumnProperties(dictionary_enabled=False)
-_DISK_FULL_HINT: Final = "free space, then run the same command again: what was committed is kept"
-
-_COMMIT_GONE: Final = re.compile(r"not found: \S*/_delta_log/")
 
 T = TypeVar("T")
-
-
-@contextmanager
-def _translated(uri: str, *, commits: bool = False) -> Iterator[None]:
-    """Turns errors of the Delta library into ours, without the values that they may print.
-
-    Args:
-        uri: The table.
-        commits: A commit is made, or its precondition read, from a table that was opened before.
-    """
-    try:
-        yield
-    except CommitFailedError:
-        raise LostRaceError(f"{uri}: another run wrote to this table first") from None
-    except SchemaMismatchError:
-        raise WarehouseError(f"{uri}: the rows don't have the table's columns and types") from None
-    except LienThongError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a cast that fails is a bare Exception with the value
-        text = str(error)
-        if "No space left" in text or "os error 28" in text:
-            raise WarehouseError(f"{uri}: the disk is full; {_DISK_FULL_HINT}") from None
-        if "Permission denied" in text or "os error 13" in text:
-            raise WarehouseError(f"{uri}: no permission to read or write here") from None
-        # `forget` has deleted commits that were to be looked through since the table was opened.
-        is_purged = "Invalid table version" in text or _COMMIT_GONE.search(text) is not None
-        is_behind = commits and is_purged
-        if is_behind or "Concurrent" in text or "conflict" in text.lower():
-            raise LostRaceError(f"{uri}: another run wrote to this table first") from None
-        kind = type(error).__name__
-        raise WarehouseError(f"{uri}: the table could not be read or written ({kind})") from None
 
 
 def retried(action: Callable[[], T]) -> T:
@@ -111,7 +76,7 @@ class Table:
                 also where it can't be seen whether there is one.
         """
         try:
-            with _translated(uri):
+            with translated(uri):
                 try:
                     return cls(DeltaTable(uri, version=version), uri)
                 except TableNotFoundError:
@@ -159,7 +124,7 @@ class Table:
     @classmethod
     def create(cls, uri: str, schema: pa.Schema, *, partition_by: Sequence[str] = ()) -> Table:
         """Creates an empty table. Raises WarehouseError where one exists."""
-        with _translated(uri):
+        with translated(uri):
             if "://" not in uri:
                 Path(uri).mkdir(parents=True, exist_ok=True)
             handle = DeltaTable.create(
@@ -189,20 +154,20 @@ class Table:
     @property
     def rows(self) -> int:
         """How many rows this version has, by the log alone: no file is opened."""
-        with _translated(self.uri):
+        with translated(self.uri):
             added = pl.DataFrame(self._handle.get_add_actions(flatten=True))
             return int(added["num_records"].sum()) if added.height else 0
 
     def catch_up(self) -> bool:
         """Goes on to the newest version; whether somebody has written since this one."""
         before = self.version
-        with _translated(self.uri, commits=True):
+        with translated(self.uri, commits=True):
             self._handle.update_incremental()
         return self.version != before
 
     def txn(self, app: str) -> int:
         """The version that an app committed last, 0 where it never did."""
-        with _translated(self.uri, commits=True):  # what it says is the precondition of one
+        with translated(self.uri, commits=True):  # what it says is the precondition of one
             return int(self._handle.transaction_version(app) or 0)
 
     def txns(self, apps: Sequence[str]) -> dict[str, int]:
@@ -215,7 +180,7 @@ class Table:
 
     def newest_state(self) -> str | None:
         """The state carried by the newest commit that carries one (OPTIMIZE doesn't)."""
-        with _translated(self.uri):
+        with translated(self.uri):
             limit = 1
             while True:
                 history = self._handle.history(limit)
@@ -226,11 +191,21 @@ class Table:
                     return None
                 limit *= 16
 
-    def add_columns(self, fields: Sequence[pa.Field], *, state: str | None = None) -> None:
-        """Adds nullable columns, in a commit of its own."""
-        with _translated(self.uri, commits=True):
+    def add_columns(
+        self,
+        fields: Sequence[pa.Field],
+        *,
+        txns: Mapping[str, int] | None = None,
+        state: str | None = None,
+    ) -> None:
+        """Adds nullable columns, in a commit of its own.
+
+        Raises:
+            LostRaceError: Another commit with one of the same apps came first.
+        """
+        with translated(self.uri, commits=True):
             added = Schema.from_arrow(pa.schema([f.with_nullable(True) for f in fields]))
-            told = _properties(None, state)
+            told = _properties(txns, state)
             self._handle.alter.add_columns(list(added.fields), commit_properties=told)
 
     def append(
@@ -248,7 +223,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with _translated(self.uri, commits=True):
+        with translated(self.uri, commits=True):
             write_deltalake(
                 self._handle,
                 rows,
@@ -266,7 +241,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with _translated(self.uri, commits=True):
+        with translated(self.uri, commits=True):
             self._handle.create_write_transaction(
                 [], "append", self._handle.schema(), commit_properties=_properties(txns, state)
             )
@@ -280,7 +255,7 @@ class Table:
         state: str | None = None,
     ) -> int:
         """Replaces the rows that `where` selects (None: all) by `rows`, in one commit."""
-        with _translated(self.uri, commits=True):
+        with translated(self.uri, commits=True):
             write_deltalake(
                 self._handle,
                 rows,
@@ -314,7 +289,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with _translated(self.uri, commits=True):
+        with translated(self.uri, commits=True):
             merger = self._handle.merge(
                 rows,
                 on,
@@ -344,7 +319,7 @@ class Table:
 
     def small_files(self, *, below: int) -> list[int]:
         """How many files smaller than `below` bytes each partition has."""
-        with _translated(self.uri):
+        with translated(self.uri):
             added = pl.DataFrame(self._handle.get_add_actions(flatten=True))
             if not added.height:
                 return []
@@ -364,7 +339,7 @@ class Table:
         Raises:
             LostRaceError: Another commit removed files meanwhile.
         """
-        with _translated(self.uri, commits=True):
+        with translated(self.uri, commits=True):
             done = self._handle.optimize.compact(
                 target_size=target, writer_properties=self._writer()
             )
@@ -372,7 +347,7 @@ class Table:
 
     def checkpoint(self) -> None:
         """Writes this version down as a whole: opening reads it, and the commits behind it."""
-        with _translated(self.uri):
+        with translated(self.uri):
             self._handle.create_checkpoint()
 
     def fence(self, name: str) -> int:
@@ -384,7 +359,7 @@ class Table:
         Args:
             name: What the property is set to; another one each time.
         """
-        with _translated(self.uri, commits=True):
+        with translated(self.uri, commits=True):
             self._handle.alter.set_table_properties(
                 {"lienthong.fence": name}, raise_if_not_exists=False
             )
@@ -405,7 +380,7 @@ class Table:
         Returns:
             The deleted files, below the table.
         """
-        with _translated(self.uri):
+        with translated(self.uri):
             return list(
                 self._handle.vacuum(
                     retention_hours=hours,
@@ -422,7 +397,7 @@ class Table:
 
 def _has_log(uri: str) -> bool:
     """Whether a local folder is a table's. Raises WarehouseError where that can't be seen."""
-    with _translated(uri):
+    with translated(uri):
         try:
             return stat.S_ISDIR((Path(uri) / "_delta_log").stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):

@@ -66,7 +66,8 @@ class Feed:
 
     def is_reordered(self, core: Table) -> bool:
         """Whether core holds copies that were ordered by something else: it has to be made anew."""
-        return any(core.txn(app) not in {0, order} for app, order in self.order_txn.items())
+        is_ordered = all(core.txn(app) == order for app, order in self.order_txn.items())
+        return not is_ordered and core.txn(self.app) > 0
 
     def windows(self, *, after: int, to: int) -> list[tuple[int, int]]:
         """Cuts `(after, to]` into windows of about `CHUNK_ROWS` rows; none where no row landed."""

@@ -21,7 +21,8 @@ from warehouse.delta import Table, as_table, retried, sql_text
 from warehouse.feeds import Feed
 from warehouse.forgotten import Marks
 from warehouse.hashing import row_hashes
-from warehouse.landing import APP, Landing
+from warehouse.landing import Landing
+from warehouse.landing_commits import APP
 from warehouse.landing_stamp import hashed
 from warehouse.phases import reached
 from warehouse.quarantine import SCHEMA, Quarantine

@@ -18,15 +18,18 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from schemas.errors import LienThongError, LostRaceError, WarehouseError
+from schemas.errors import LienThongError, WarehouseError
 from schemas.keys import key_text
 from schemas.rows import LANDING
 from warehouse.ahead import ahead
 from warehouse.deletions import Deletions
 from warehouse.delta import Table, as_table
+from warehouse.delta_errors import unless_purged
 from warehouse.files_again import FilesAgain
+from warehouse.lacking import standing
+from warehouse.landing_commits import APP, Advance, Commits
 from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd, Screening
-from warehouse.landing_schema import columns_to_add, empty_like, landing_schema
+from warehouse.landing_schema import empty_like, landing_schema
 from warehouse.landing_stamp import stamp
 from warehouse.phases import reached
 from warehouse.prior import Prior
@@ -37,7 +40,6 @@ CHUNK_ROWS: Final = 200_000
 PIECE_ROWS: Final = 50_000
 """Rows that are stamped at once in a first load: whoever follows it begins early."""
 _CLAIM_EVERY: Final = 20  # seconds between two commits that hold no row
-APP: Final = "landing"
 
 
 class Landing:
@@ -69,13 +71,23 @@ class Landing:
         """The newest landing version that a table, opened before, holds."""
         return table.txn(APP)
 
-    def before(self, columns: Sequence[str]) -> int:
-        """The newest landing version in which none of some columns was read yet; 0: there is none.
+    def standing(
+        self,
+        rows: pl.DataFrame,
+        columns: Sequence[str],
+        versions: Callable[[pl.DataFrame], pl.Series],
+    ) -> pl.DataFrame:
+        """Rows of it with the version of those that were read without theirs.
 
-        That a row has no value in them tells nothing of the row then.
+        See `warehouse.lacking.standing`.
         """
-        since = self.state().since
-        return min((since.get(column, 1) for column in columns), default=1) - 1
+        table = self.table()
+        if table is None:
+            return rows
+        return standing(
+            rows, columns, table=table, newest=table.txn(APP),
+            lacking=self.state_of(table).lacking, versions=versions,
+        )  # fmt: skip
 
     def sizes(self, *, after: int, to: int) -> list[tuple[int, int]]:
         """(landing version, rows) for the versions in `(after, to]`, ascending."""
@@ -161,29 +173,22 @@ class _Landing:
     def __init__(
         self, landing: Landing, read: LandingRead, at: tuple[Table, StreamState] | None
     ) -> None:
-        self._landing = landing
         self._read = read
         self._schema = landing_schema(read.schema)
         table, state = at or (Table.open_or_create(landing.uri, self._schema), None)
-        self._table = table
-        self._expected = table.txn(APP)
-        if read.expected is not None and read.expected != self._expected:
-            raise LostRaceError(f"{landing.uri}: another run of this stream landed rows")
-        self._state = Landing.state_of(table) if state is None else state
-        if added := columns_to_add(table.schema, self._schema):
-            first = dict.fromkeys((column.name for column in added), self._expected + 1)
-            self._state = replace(self._state, since={**self._state.since, **first})
-            table.add_columns(added, state=self._state.to_json())
-        self._deletions = Deletions(read, self._state, version=self._expected)
+        self._commits = Commits(read, self._schema, table, state or Landing.state_of(table))
+        self._deletions = Deletions(read, self._commits.state, version=self._commits.version)
         self._files = FilesAgain(table, read.files) if read.files else None
         self._seen: list[pl.DataFrame] = []
         self._taken_back = Withdrawals(is_whole=read.is_whole, watched=read.watched)
         self._rows = self._landed = self._same = self._unreadable = 0
         self._next_row = 1
-        self._held: list[Checkpoint] = []
         self._at_checkpoint = self._outcome()
         self._claimed_at = time.monotonic()
-        self._is_behind = False  # of a commit of ours that held no row
+
+    @property
+    def _table(self) -> Table:
+        return self._commits.table
 
     @cached_property
     def _screen(self) -> Screening | None:
@@ -208,7 +213,7 @@ class _Landing:
                     for part in parts:
                         pending = self._taken(part, pending)
         except LienThongError:
-            if self._held:  # parts without a row that were read to their end
+            if self._commits.holds:  # parts without a row that were read to their end
                 self._claimed(empty_like(self._table.schema))
             raise
         end = self._read.ended()
@@ -223,7 +228,7 @@ class _Landing:
             unreadable=self._unreadable,
             tombstones=tombstones,
             waiting_deletes=waiting,
-            landing_version=self._expected,
+            landing_version=self._commits.version,
             surplus=self._deletions.surplus,
         )
 
@@ -233,13 +238,13 @@ class _Landing:
             return self._claim(part, pending)
         new = self._new_rows(part)
         if pending.num_rows and pending.num_rows + new.num_rows > CHUNK_ROWS:
-            self._commit(pending, advance=None)
+            self._commits.commit(pending, advance=None)
             pending = empty_like(self._table.schema)
         return pa.concat_tables([pending, self._told(new)])
 
     def _claim(self, checkpoint: Checkpoint, pending: pa.Table) -> pa.Table:
         """Commits what is pending and the state that it completes; without rows not every time."""
-        self._held.append(checkpoint)
+        self._commits.hold(checkpoint)
         self._at_checkpoint = self._outcome()
         is_due = time.monotonic() - self._claimed_at >= _CLAIM_EVERY
         if pending.num_rows or is_due or checkpoint.is_urgent:
@@ -250,14 +255,15 @@ class _Landing:
 
     def _told(self, rows: pa.Table) -> pa.Table:
         """Rows with the landing version of the next commit."""
-        numbered = _numbered(rows, self._expected + 1)
-        self._read.arrived(numbered, self._expected + 1)
+        version = self._commits.version + 1
+        numbered = _numbered(rows, version)
+        self._read.arrived(numbered, version)
         return numbered
 
     def _claimed(self, pending: pa.Table) -> None:
-        self._commit(pending, advance=lambda state: state)
+        self._commits.commit(pending, advance=lambda state: state)
         self._claimed_at = time.monotonic()
-        self._read.claimed(replace(self._at_checkpoint, landing_version=self._expected))
+        self._read.claimed(replace(self._at_checkpoint, landing_version=self._commits.version))
 
     def _chunks(self) -> Iterator[pa.Table | Checkpoint]:
         held: list[pa.RecordBatch] = []
@@ -333,10 +339,10 @@ class _Landing:
             behind += sum(part.num_rows for part in parts)
             parts.append(self._told(self._copies(back, row=behind, tombstone=True)))
             self._deletions.withdrawn()
-        self._commit(pa.concat_tables(parts), advance=self._advance(end, waiting))
+        self._commits.commit(pa.concat_tables(parts), advance=self._advance(end, waiting))
         return gone["_key"].n_unique(), waiting
 
-    def _advance(self, end: ReadEnd, waiting: int) -> Callable[[StreamState], StreamState]:
+    def _advance(self, end: ReadEnd, waiting: int) -> Advance:
         def advance(state: StreamState) -> StreamState:
             # A read that was cut short hasn't seen what is gone: who waits goes on waiting.
             if not end.is_complete:
@@ -380,13 +386,12 @@ class _Landing:
             tombstone: Whether they bury their keys.
         """
         order = ["_landing_version", "_row"]
-        rows = (
-            self._table.scan()
-            .join(marks.lazy().unique(), on=["_key", "_row_hash"], nulls_equal=True)
-            .collect(engine="streaming")
-            .sort(order)
-            .unique(["_key", "_row_hash"], keep="last", maintain_order=True)
+        own = self._table.scan().join(
+            marks.lazy().unique(), on=["_key", "_row_hash"], nulls_equal=True
         )
+        with unless_purged(self._table.uri):
+            landed = own.collect(engine="streaming")
+        rows = landed.sort(order).unique(["_key", "_row_hash"], keep="last", maintain_order=True)
         stamped = rows.with_columns(
             pl.lit(value=tombstone).alias("_tombstone"),
             pl.lit(self._read.stamp.read_at).cast(pl.Datetime("us", "UTC")).alias("_read_at"),
@@ -394,52 +399,6 @@ class _Landing:
             row.alias("_row"),
         )
         return as_table(stamped, self._table.schema)
-
-    def _commit(
-        self, rows: pa.Table, *, advance: Callable[[StreamState], StreamState] | None
-    ) -> None:
-        after = self._told_by(rows, advance)
-        if after is None:
-            return
-        # Where no row is written another run's commit is met soon enough: the library refuses ours.
-        if (rows.num_rows or self._is_behind) and self._table.catch_up():
-            self._is_behind = False
-            if self._table.txn(APP) != self._expected:
-                raise LostRaceError(f"{self._landing.uri}: another run of this stream landed rows")
-            self._state = Landing.state_of(self._table)
-            after = self._told_by(rows, advance)
-            if after is None:
-                return
-        after = replace(after, rows=after.rows + rows.num_rows).stamped(self._read.stamp.read_at)
-        reached("landing_commit")
-        # Without rows there is nothing to integrate: the state moves on, the version stays.
-        version = self._expected + bool(rows.num_rows)
-        if advance is not None:
-            self._held = []
-        if rows.num_rows:
-            self._table.append(rows, txns={APP: version}, state=after.to_json())
-        else:
-            self._table.note(txns={APP: version}, state=after.to_json())
-            self._is_behind = True
-        self._expected, self._state = version, after
-        reached("landed")
-        if rows.num_rows:
-            self._read.landed(version, rows.num_rows)
-
-    def _told_by(
-        self, rows: pa.Table, advance: Callable[[StreamState], StreamState] | None
-    ) -> StreamState | None:
-        """The state that a commit is to carry; None where there is nothing to commit."""
-        before = self._state
-        after = before if not rows.num_rows else replace(before, keys=None)
-        if advance is not None:
-            for checkpoint in self._held:
-                after = checkpoint.advance(after)
-            after = advance(after)
-        is_known = replace(after, last_read_at=before.last_read_at) == before
-        if not rows.num_rows and is_known and before.last_read_at is not None:
-            return None
-        return after
 
 
 def _numbered(rows: pa.Table, version: int) -> pa.Table:

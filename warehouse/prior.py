@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from warehouse.delta import Table
+from warehouse.delta_errors import unless_purged
 
 _MARKS = {"_key": pl.String, "_row_hash": pl.String}
 _NO_MARKS = pl.DataFrame(schema=_MARKS)
@@ -57,6 +58,9 @@ class Prior:
             values: Further columns to keep for the condition of `alive_keys`.
             keys: Only rows with one of these keys (column `_key`).
             to: Only rows up to this landing version.
+
+        Raises:
+            LostRaceError: Files of the table were deleted since it was opened.
         """
         rows = table.scan()
         if to is not None:
@@ -68,9 +72,11 @@ class Prior:
             value = cursor_values(table, column, bound=low)
             rows = rows.filter((value >= low) | value.is_null())
         order = ["_landing_version", "_row"]
-        frame = rows.select(
-            *_MARKS, *order, "_sync_id", "_tombstone", *(v for v in values if v not in _MARKS)
-        ).collect(engine="streaming")
+        others = (value for value in values if value not in _MARKS)
+        with unless_purged(table.uri):
+            frame = rows.select(*_MARKS, *order, "_sync_id", "_tombstone", *others).collect(
+                engine="streaming"
+            )
         nameless = frame.filter(pl.col("_key").is_null()).sort(order).group_by("_row_hash").last()
         keyless = nameless.filter(~pl.col("_tombstone")).select(*_MARKS)
         keyed = frame.filter(pl.col("_key").is_not_null()).sort(order)

@@ -15,7 +15,7 @@ from typing import Final
 
 from schemas.errors import WarehouseError
 from warehouse.delta import Table, retried
-from warehouse.landing import APP
+from warehouse.landing_commits import APP
 from warehouse.phases import reached
 
 COPIES: Final = "analysts/released"

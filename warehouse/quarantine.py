@@ -193,7 +193,7 @@ class Quarantine:
 
 def replay_app(source: str) -> str:
     """The app whose txn in core is the number of the last replay of a source."""
-    return f"replay/{source}"
+    return f":replay/{source}"
 
 
 def _moving(rows: pl.LazyFrame) -> pl.DataFrame:

@@ -233,9 +233,7 @@ def expire(table: Table, numbers: Iterable[int], *, now: datetime) -> None:
     table.append(pa.Table.from_pylist(rows, SCHEMA), txns={APP: table.txn(APP)})
 
 
-def _release(
-    rows: Iterable[Mapping[str, Any]], *, expired_at: datetime | None = None
-) -> Release:
+def _release(rows: Iterable[Mapping[str, Any]], *, expired_at: datetime | None = None) -> Release:
     lines = list(rows)
     first = lines[0]
     return Release(

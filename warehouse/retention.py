@@ -23,7 +23,7 @@ from schemas.errors import LostRaceError, WarehouseError
 from warehouse.ahead import ahead
 from warehouse.delta import Table, as_table, retried
 from warehouse.feeds import Feed, as_candidates, derive_alone
-from warehouse.landing import APP
+from warehouse.landing_commits import APP
 from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, ORDER, plan_merge
 from warehouse.phases import reached
 

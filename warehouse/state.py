@@ -25,6 +25,7 @@ from warehouse.intervals import (
     within,
     without,
 )
+from warehouse.lacking import Lacking
 
 __all__ = [
     "CursorValue",
@@ -127,7 +128,7 @@ class StreamState:
         stamped_at: Newest moment that rows were stamped with (ISO 8601 UTC).
         keys: What saves a look at all that has landed when vanished keys are looked for; None:
             look. Whoever lands rows and doesn't know what that does to it says None.
-        since: Column that was read later than others to the first landing version with it.
+        lacking: Column to the landing versions that were read without it (`warehouse.lacking`).
     """
 
     format: int = STATE_FORMAT
@@ -141,7 +142,7 @@ class StreamState:
     pending_deletes: int = 0
     stamped_at: str | None = None
     keys: KeySum | KeyCount | None = None
-    since: dict[str, int] = field(default_factory=dict)
+    lacking: Lacking = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The state as one line of JSON."""
@@ -174,7 +175,10 @@ class StreamState:
             pending_deletes=raw["pending_deletes"],
             stamped_at=raw.get("stamped_at"),
             keys=_keys(raw.get("keys")),
-            since=raw.get("since", {}),
+            lacking={
+                name: tuple((low, high) for low, high in ranges)
+                for name, ranges in raw.get("lacking", {}).items()
+            },
         )
 
     def of_cursor(self, column: str, *, high: CursorValue) -> StreamState:

@@ -3,7 +3,7 @@
 A stream that names a version column is ordered by it: a time counts as microseconds since 1970
 (UTC), at most the start of its read (a stamp in the future would win for ever), a whole number as
 itself. Where the column is empty or can't be read, and where none is named, the start of the read
-counts. A copy that was read before the column was (BEFORE) is older than every one that has it.
+counts. Of a copy that was read without the column somebody else may say where it stands.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from schemas.mapping.models import ColumnMapping, StreamMapping
 from schemas.mapping.numbers import NumberMarks, read_integers
 from schemas.mapping.times import read_times
 
-BEFORE = "_before_version"
-"""Landing rows may say by a column of truth values that they were read before the version was."""
+STANDS_AT = "_stands_at"
+"""Landing rows may bring their version by this column (Int64), null where theirs counts."""
 
 _PLACE = ("_landing_version", "_row")
-_LONG_AGO = 10**16  # microseconds: 317 years, behind every stamp and counter
 
 
 def versions(rows: pl.DataFrame, mapping: StreamMapping) -> pl.Series:
@@ -35,10 +34,10 @@ def versions(rows: pl.DataFrame, mapping: StreamMapping) -> pl.Series:
     both = pl.DataFrame({"stamp": stamps, "number": numbers, "read_at": read_at})
     clamped = pl.min_horizontal("stamp", "read_at")
     known = pl.when(pl.col("stamp").is_not_null()).then(clamped).otherwise("number")
-    start = pl.col("read_at")
-    if BEFORE in rows.columns:
-        start = pl.when(pl.lit(rows[BEFORE])).then(start - _LONG_AGO).otherwise(start)
-    return both.select(_version=known.fill_null(start))["_version"]
+    version = both.select(_version=known.fill_null(pl.col("read_at")))["_version"]
+    if STANDS_AT not in rows.columns:
+        return version
+    return rows[STANDS_AT].fill_null(version).alias("_version")
 
 
 def row_orders(rows: pl.DataFrame, *, mapping: StreamMapping) -> pl.DataFrame:

@@ -54,9 +54,7 @@ class PrefectServer:
         """A few lines of Python, with this server configured."""
         return self._python("-c", code, variables=variables)
 
-    def _python(
-        self, *words: str, variables: dict[str, str]
-    ) -> subprocess.CompletedProcess[str]:
+    def _python(self, *words: str, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *words],
             cwd=ROOT, env=self.environment | variables, stdin=subprocess.DEVNULL,

@@ -11,6 +11,7 @@ import pytest
 
 from flows.steps import audit, rebuild
 from tests.support.nights import Nights
+from warehouse.feeds import Feed
 
 YAML = """\
 source: so-mot
@@ -36,9 +37,10 @@ class Office:
         self.source.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", rows)
         self.source.commit()
 
-    def yaml(self, version: str | None) -> None:
-        stated = "key: id" if version is None else f"key: id\n    version: {version}"
-        self.nights.write("so-mot", YAML.replace("key: id", stated))
+    def yaml(self, version: str | None, *, cursor: str | None = None) -> None:
+        stated = {"version": version, "cursor": cursor}
+        lines = [f"{name}: {column}" for name, column in stated.items() if column is not None]
+        self.nights.write("so-mot", YAML.replace("key: id", "\n    ".join(["key: id", *lines])))
 
     def change(self, *statements: str) -> None:
         for statement in statements:
@@ -87,6 +89,67 @@ def test_another_version_orders_what_has_landed_before_too(office: Office) -> No
     office.assert_held()
     office.change("UPDATE t SET ten = 'nữa' WHERE id = 5")
     assert office.nights.dossier("so-mot").updated == 1
+    office.assert_held()
+
+
+def test_a_version_that_went_and_came_back_orders_what_came_meanwhile(office: Office) -> None:
+    for version in ("upd", None, "upd"):
+        office.yaml(version)
+        assert office.nights.dossier("so-mot").error is None
+    office.change("DELETE FROM t WHERE id = 7")
+    office.change(f"UPDATE t SET ten = 'sửa', upd = '{SEEN.format(9)}' WHERE id = 8")
+    night = office.nights.dossier("so-mot")
+    assert (night.tombstoned, night.updated) == (1, 1)
+    office.assert_held()
+
+
+def test_a_change_that_came_without_the_version_stays_behind_what_came_with_it(
+    office: Office,
+) -> None:
+    office.yaml("upd", cursor="so")
+    office.nights.dossier("so-mot")
+    office.yaml(None, cursor="so")
+    office.change("UPDATE t SET ten = 'sau', so = 50 WHERE id = 5")
+    assert office.nights.dossier("so-mot").updated == 1
+    office.yaml("upd", cursor="so")
+    office.change("UPDATE t SET so = 51 WHERE id = 6")
+    office.nights.dossier("so-mot")
+    office.assert_held()
+
+
+def test_a_rebuild_before_the_first_read_with_the_version_changes_nothing(office: Office) -> None:
+    office.yaml(None)
+    office.nights.dossier("so-mot")
+    office.yaml("upd")
+    rebuild(office.nights.context, "so-mot")
+    office.change("DELETE FROM t WHERE id = 7")
+    office.change(f"UPDATE t SET ten = 'sửa', upd = '{SEEN.format(9)}' WHERE id = 8")
+    night = office.nights.dossier("so-mot")
+    assert (night.tombstoned, night.updated) == (1, 1)
+    office.assert_held()
+
+
+def test_who_was_buried_without_a_version_lives_again_with_one(office: Office) -> None:
+    office.yaml(None, cursor="id")
+    office.nights.dossier("so-mot")
+    office.yaml("so", cursor="id")
+    office.change("DELETE FROM t WHERE id = 7")
+    assert office.nights.dossier("so-mot").tombstoned == 1
+    office.change("INSERT INTO t VALUES (7, 'trở lại', NULL, 99)")
+    assert office.nights.dossier("so-mot", full=True).error is None
+    office.assert_held()
+
+
+def test_core_that_says_nothing_of_its_order_is_made_anew(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(Feed, "order_txn", {})
+        office.yaml(None)
+        office.nights.dossier("so-mot")
+    office.yaml("so")
+    office.change("UPDATE t SET ten = 'sửa', so = 100 WHERE id = 8")
+    office.nights.dossier("so-mot")
     office.assert_held()
 
 

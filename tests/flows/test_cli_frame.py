@@ -28,8 +28,17 @@ from schemas.errors import (
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = (
-    "prefect", "polars", "duckdb", "pandera", "deltalake", "pyarrow", "sqlalchemy", "pydantic",
-    "yaml", "rich", "numpy",
+    "prefect",
+    "polars",
+    "duckdb",
+    "pandera",
+    "deltalake",
+    "pyarrow",
+    "sqlalchemy",
+    "pydantic",
+    "yaml",
+    "rich",
+    "numpy",
 )
 SECRET = "mat-khau-cua-so-tu-phap"  # planted; must never be shown
 
@@ -53,7 +62,10 @@ def test_help_leaves_the_heavy_libraries_alone() -> None:
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "--version"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.startswith("lienthong")
 
@@ -205,7 +217,10 @@ main(["wait"], prog_name="lienthong")
 def test_ctrl_c_ends_with_130_and_a_sentence() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTIBLE],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
@@ -226,7 +241,10 @@ STUBBORN = INTERRUPTIBLE.replace(
 def test_a_second_ctrl_c_does_not_wait_for_anybody() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", STUBBORN],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
@@ -242,7 +260,11 @@ def test_a_reader_that_hangs_up_causes_no_traceback() -> None:
     os.close(read_end)
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "schema", "--markdown"],
-        cwd=ROOT, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False,
+        cwd=ROOT,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     os.close(write_end)
     assert "Traceback" not in done.stderr

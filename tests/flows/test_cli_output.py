@@ -30,7 +30,8 @@ class Inner:
 def test_json_is_one_document_of_plain_values(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json([Inner(("một", "hai")), {"a": Inner(())}])
     assert json.loads(capsys.readouterr().out) == [
-        {"words": ["một", "hai"]}, {"a": {"words": []}},
+        {"words": ["một", "hai"]},
+        {"a": {"words": []}},
     ]
 
 
@@ -68,7 +69,7 @@ def test_no_spreadsheet_executes_a_cell_of_ours(start: str) -> None:
     target = io.BytesIO()
     write_csv(table, target)
     text = target.getvalue().decode("utf-8")
-    cells = [line.lstrip('"') for line in text.replace(f'"\'{start}', f"'{start}").split("\n")]
+    cells = [line.lstrip('"') for line in text.replace(f"\"'{start}", f"'{start}").split("\n")]
     assert cells[0].startswith(f"'{start}") or start in "\r\n"
     assert f"'{start}cmd" in text
     assert "harmless" in cells
@@ -154,7 +155,11 @@ def log_lines() -> Iterator[io.StringIO]:
 def test_a_log_line_says_source_stream_interval_and_rows(log_lines: io.StringIO) -> None:
     logs.receipt_event(
         Receipt(
-            source="so-tu-phap", stream="ho_so", entity="dossier", sync_id="s1", read=12,
+            source="so-tu-phap",
+            stream="ho_so",
+            entity="dossier",
+            sync_id="s1",
+            read=12,
             interval=("2026-01-01", None),
         )
     )
@@ -195,14 +200,21 @@ def test_progress_lines_come_when_a_phase_begins_and_then_every_few_seconds(
     now = [0.0]
     told = progress.LineProgress(clock=lambda: now[0], every=5.0)
     for second, phase, rows in [
-        (0, "read", 0), (1, "read", 1_000), (5, "read", 5_000), (6, "read", 6_000),
-        (7, "merge", 0), (8, "done", 6_000),
+        (0, "read", 0),
+        (1, "read", 1_000),
+        (5, "read", 5_000),
+        (6, "read", 6_000),
+        (7, "merge", 0),
+        (8, "done", 6_000),
     ]:
         now[0] = float(second)
         told("so-tu-phap", "ho_so", phase, rows)
     lines = [json.loads(line) for line in log_lines.getvalue().splitlines()]
     assert [(line["phase"], line["rows"]) for line in lines] == [
-        ("read", 0), ("read", 5_000), ("merge", 0), ("done", 6_000),
+        ("read", 0),
+        ("read", 5_000),
+        ("merge", 0),
+        ("done", 6_000),
     ]
     assert lines[1]["rows_per_second"] == 1_000
     assert {line["stream"] for line in lines} == {"ho_so"}

@@ -216,7 +216,6 @@ def test_events_that_name_their_dossier_by_its_code_alone_go_with_it(tmp_path: P
     assert audit(desk.context, []).findings == ()
 
 
-
 @pytest.mark.parametrize("by", ["number", "key"])
 def test_the_person_is_in_no_byte_and_everybody_else_is_as_before(desk: Desk, by: str) -> None:
     key = pseudonym(desk, GONE)
@@ -558,6 +557,7 @@ def test_a_run_that_dies_before_files_that_name_nobody_is_finished_by_another(
     done = desk.command("forget", "--reason", "x", given=GONE)
     assert "Forgotten: no row was left, only what an earlier run or old files held." in done.output
     assert holding(desk, GONE, "HS-00") == {}
-    assert Forgotten(
-        desk.nights.warehouse, desk.context.warehouse.person_key.value
-    ).unfinished() == frozenset()
+    assert (
+        Forgotten(desk.nights.warehouse, desk.context.warehouse.person_key.value).unfinished()
+        == frozenset()
+    )

@@ -84,9 +84,7 @@ def artifact(server: PrefectServer, key: str, run: dict[str, object]) -> dict[st
 
 
 @pytest.fixture(scope="module")
-def synced(
-    server: PrefectServer, tmp_path_factory: pytest.TempPathFactory
-) -> Synced:
+def synced(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Synced:
     """An office synced once with the server configured: what was printed, and the flow run."""
     office = open_office(tmp_path_factory.mktemp("synced"))
     done = server.lienthong(*office.options, "sync", "xa-thu", "--json")
@@ -116,7 +114,10 @@ def test_the_receipts_are_a_table_and_the_progress_reaches_its_end(
     _, _, run = synced
     (row,) = json.loads(str(artifact(server, "receipts-xa-thu", run)["data"]))
     assert (row["source"], row["entity"], row["read"], row["inserted"]) == (
-        "xa-thu", "dossier", 3, 2,
+        "xa-thu",
+        "dossier",
+        3,
+        2,
     )
     assert artifact(server, "progress-xa-thu", run)["data"] == 100.0
 
@@ -290,8 +291,11 @@ def test_the_deployment_file_names_no_place_of_this_machine() -> None:
     assert str(ROOT) not in text
     document = yaml.safe_load(text)
     assert [one["entrypoint"] for one in document["deployments"]] == [
-        "flows/nightly.py:nightly", "flows/weekly.py:weekly", "flows/nightly.py:sync_source",
-        "flows/nightly.py:backfill_source", "flows/upkeep_flow.py:maintain",
+        "flows/nightly.py:nightly",
+        "flows/weekly.py:weekly",
+        "flows/nightly.py:sync_source",
+        "flows/nightly.py:backfill_source",
+        "flows/upkeep_flow.py:maintain",
     ]
 
 
@@ -320,7 +324,8 @@ def test_a_worker_runs_the_night_from_end_to_end_and_piled_up_nights_once(
     assert run["state"]["message"] == "1 of 2 sources done; broken: xa-hong; release 1"
     rows = json.loads(str(artifact(deployed, "receipts-nightly", run)["data"]))
     assert {(row["source"], row["status"], row["inserted"]) for row in rows} == {
-        ("xa-thu", "done", 2), ("xa-hong", "failed", 0),
+        ("xa-thu", "done", 2),
+        ("xa-hong", "failed", 0),
     }
     query = "SELECT count(*) AS n FROM dossier"
     answer = deployed.lienthong(*office.options, "sql", query, "--json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,13 @@ import pyarrow as pa
 import pytest
 
 from schemas.errors import LostRaceError
+from warehouse.delta import Table, as_table, retried
 from warehouse.landing import Landing
+from warehouse.landing_commits import APP
 from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
+from warehouse.purge import Past
+from warehouse.state import StreamState
 from warehouse.vanished import LandedKeys, Vanished
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -23,11 +27,25 @@ Rows = dict[str, int]
 
 
 def land(
-    landing: Landing, rows: Rows, *, night: int, gone: frozenset[str] = frozenset(), **how: Any
+    landing: Landing,
+    rows: Rows,
+    *,
+    night: int,
+    gone: frozenset[str] = frozenset(),
+    at: tuple[Table, StreamState] | None = None,
+    more: Sequence[str] = (),
+    meanwhile: Callable[[], None] = lambda: None,
+    **how: Any,
 ) -> LandOutcome:
     """Lands an interval at whose end the source doesn't have some keys any more."""
     schema = pa.schema([("so", pa.string()), ("lan", pa.int64())])
     table = pa.table([list(rows), list(rows.values())], schema=schema)
+    for name in more:
+        table = table.append_column(name, pa.array([None] * len(rows), pa.string()))
+
+    def begun(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        meanwhile()
+        yield from batches
 
     def vanished(landed: LandedKeys) -> Vanished:
         assert set(landed.arrived()["_key"]) <= set(rows)
@@ -40,12 +58,13 @@ def land(
                 key=("so",), read_at=NOW + timedelta(days=night), sync_id=f"night {night}"
             ),
             schema=table.schema,
-            batches=table.to_batches(),
+            batches=begun(table.to_batches()),
             is_whole=False,
             finds_deletes=True,
             ended=lambda: end,
             **how,
-        )
+        ),
+        at=at,
     )
 
 
@@ -82,3 +101,79 @@ def test_who_is_forgotten_after_the_marks_were_asked_for_makes_the_read_begin_ag
         land(landing, {"2": 1}, night=0, screen=others_land_first)
     assert copies(landing, "2") == []
     assert land(landing, {"2": 1}, night=2, screen=others_land_first).landed == 1
+
+
+def opened(landing: Landing) -> tuple[Table, StreamState]:
+    table = landing.table()
+    assert table is not None
+    return table, Landing.state_of(table)
+
+
+@pytest.mark.parametrize("rows", [{"3": 1}, {}])
+def test_a_read_that_brings_a_column_loses_to_one_that_landed_before_it(
+    tmp_path: Path, rows: Rows
+) -> None:
+    landing = Landing(str(tmp_path / "landing"))
+    land(landing, {"1": 1}, night=0)
+    at = opened(landing)
+    land(landing, {"2": 1}, night=1)
+    state = landing.state()
+    with pytest.raises(LostRaceError):
+        land(landing, rows, night=2, at=at, more=["ten"])
+    assert (landing.version(), landing.state()) == (2, state)
+    assert land(landing, rows, night=3, more=["ten"]).landing_version == 2 + len(rows)
+
+
+def test_rows_that_lack_a_column_which_another_run_has_added_lose(tmp_path: Path) -> None:
+    landing = Landing(str(tmp_path / "landing"))
+    land(landing, {"1": 1}, night=0)
+
+    def gains_a_column() -> None:
+        land(landing, {}, night=1, more=["ten"])
+
+    with pytest.raises(LostRaceError):
+        land(landing, {"2": 1}, night=2, meanwhile=gains_a_column)
+    assert land(landing, {"2": 1}, night=3).landed == 1
+
+
+def test_which_versions_were_read_without_a_column_is_known(tmp_path: Path) -> None:
+    landing = Landing(str(tmp_path / "landing"))
+    land(landing, {"1": 1}, night=0)
+    land(landing, {}, night=1, more=["ten"])
+    land(landing, {"2": 1}, night=2)
+    assert landing.state().lacking == {"ten": ((1, None),)}
+    land(landing, {"3": 1}, night=3, more=["ten"])
+    assert landing.state().lacking == {"ten": ((1, 2),)}
+    land(landing, {"4": 1}, night=4)
+    land(landing, {"5": 1}, night=5)
+    assert landing.state().lacking == {"ten": ((1, 2), (4, None))}
+    land(landing, {"6": 1}, night=6, more=["ten"])
+    assert landing.state().lacking == {"ten": ((1, 2), (4, 5))}
+
+
+def test_a_read_whose_table_is_purged_twice_begins_again(tmp_path: Path) -> None:
+    landing = Landing(str(tmp_path / "landing"))
+    land(landing, {"1": 1}, night=0)
+    Past(landing.uri, is_landing=True).delete()
+    at = opened(landing)
+    Past(landing.uri, is_landing=True).delete()
+    with pytest.raises(LostRaceError):
+        land(landing, {"2": 1}, night=1, at=at)
+
+
+def test_a_read_whose_landed_files_are_deleted_begins_again(tmp_path: Path) -> None:
+    landing = Landing(str(tmp_path / "landing"))
+    land(landing, {"1": 1, "2": 1}, night=0)
+    times: list[int] = []
+
+    def forgotten() -> None:
+        if not times:
+            table, state = opened(landing)
+            kept = as_table(table.scan().filter(pl.col("so") != "2").collect(), table.schema)
+            table.replace(kept, where=None, txns={APP: 2}, state=state.to_json())
+            Past(landing.uri, is_landing=True).delete()
+        times.append(1)
+
+    assert retried(lambda: land(landing, {"3": 1}, night=1, meanwhile=forgotten)).landed == 1
+    assert len(times) == 2
+    assert copies(landing, "2") == []
