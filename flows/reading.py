@@ -171,7 +171,7 @@ class _Reading:
                     cursor=self._lower_bound(read.schema),
                     accept_deletes=self._options.accept_deletes,
                     months=months_of(self._stream),
-                    files=frozenset() if is_whole else frozenset(state.files),
+                    files={} if is_whole else {path: f.rows for path, f in state.files.items()},
                     ended=lambda: self._ended(state, read_at),
                     claimed=self._claim,
                     arrived=follower.arrived,

@@ -39,6 +39,7 @@ from warehouse.withdrawn import Withdrawals
 CHUNK_ROWS: Final = 200_000
 PIECE_ROWS: Final = 50_000
 """Rows that are stamped at once in a first load: whoever follows it begins early."""
+_NOW: Final = "@now"  # no column of a table ends so
 _CLAIM_EVERY: Final = 20  # seconds between two commits that hold no row
 
 
@@ -305,14 +306,15 @@ class _Landing:
         if self._read.is_whole:
             self._seen.append(marks)
         self._taken_back.saw(marks)
-        is_new = self._prior.is_new(marks)
+        is_new, again = self._prior.is_new(marks), Prior.no_marks()
         if self._files is not None:
-            is_new = self._files.are_new(rows, is_new)
+            is_new, again = self._files.are_new(rows, is_new)
         fresh = rows.filter(is_new.to_arrow())
         broken = fresh.num_rows - fresh.column("_unreadable").null_count
         self._unreadable += broken
         self._landed += fresh.num_rows - broken
         self._same += rows.num_rows - fresh.num_rows
+        fresh = pa.concat_tables([self._again(again), fresh])
         self._deletions.lands(fresh)
         return fresh
 
@@ -326,10 +328,7 @@ class _Landing:
             is_screened=lambda: self._screen is not None,
         )
         parts = [pending]
-        if end.is_complete and self._seen and (again := self._again()).height:
-            copies = self._copies(again, row=pl.col("_place"), tombstone=False)
-            self._landed += copies.num_rows
-            self._same -= copies.num_rows
+        if end.is_complete and (copies := self._again(self._left())).num_rows:
             parts.append(self._told(copies))
         if gone.height:
             behind = pl.int_range(pl.len(), dtype=pl.Int64) + self._next_row
@@ -365,12 +364,25 @@ class _Landing:
         nothing = Prior.no_marks().with_columns(pl.lit(0, pl.Int64).alias("_row"))
         return pl.concat([nothing, *self._seen])
 
-    def _again(self) -> pl.DataFrame:
-        """The landed rows to land once more, as (key, hash, place in this read).
+    def _again(self, marks: pl.DataFrame) -> pa.Table:
+        """Landed rows that land once more (`warehouse.files_again.AGAIN`, or less)."""
+        if not marks.height:
+            return empty_like(self._table.schema)
+        copies = self._copies(marks, row=pl.col("_place"), tombstone=False)
+        self._landed += copies.num_rows
+        self._same -= copies.num_rows
+        return copies
+
+    def _left(self) -> pl.DataFrame:
+        """The landed rows to land once more at the end, as (key, hash, place in this read).
 
         Of several rows of a key the last one counts, so a corrected last row has to stay behind
         those that are as they were.
         """
+        if self._files is not None:
+            return self._files.left()
+        if not self._seen:
+            return Prior.no_marks()
         seen = self._all_seen()
         again = self._prior.partly_changed(seen)
         marks = again.columns
@@ -381,13 +393,14 @@ class _Landing:
         """Landed rows once more, as rows of this read.
 
         Args:
-            marks: Which, as (key, hash); further columns are there for `row`.
+            marks: Which, as (key, hash). Further columns are there for `row`, or say where they
+                stand now.
             row: Their ordinals in this read.
             tombstone: Whether they bury their keys.
         """
         order = ["_landing_version", "_row"]
         own = self._table.scan().join(
-            marks.lazy().unique(), on=["_key", "_row_hash"], nulls_equal=True
+            marks.lazy().unique(), on=["_key", "_row_hash"], nulls_equal=True, suffix=_NOW
         )
         with unless_purged(self._table.uri):
             landed = own.collect(engine="streaming")
@@ -397,6 +410,7 @@ class _Landing:
             pl.lit(self._read.stamp.read_at).cast(pl.Datetime("us", "UTC")).alias("_read_at"),
             pl.lit(self._read.stamp.sync_id).alias("_sync_id"),
             row.alias("_row"),
+            *(pl.col(n).alias(n.removesuffix(_NOW)) for n in rows.columns if n.endswith(_NOW)),
         )
         return as_table(stamped, self._table.schema)
 

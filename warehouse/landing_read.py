@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 import pyarrow as pa
@@ -48,8 +48,9 @@ class LandingRead:
         accept_deletes: Believe that many keys, or all, are gone.
         months: Columns that may tell a row's month, for the guard of a month.
         lands_all: Land every row, also one that is landed already.
-        files: Paths of files that were read before; what one of them had then isn't new when it
-            comes again. None of a whole read, which is the newest word on every row.
+        files: Path of each file that was read before to the rows that it had; what one of them had
+            then isn't new when it comes again. None of a whole read, which is the newest word on
+            every row.
         expected: The landing version that the read was made for; None: any.
         ended: Called once the batches are exhausted: what the read found.
         claimed: Called after each checkpoint's commit, with the counts of what is landed by then.
@@ -70,7 +71,7 @@ class LandingRead:
     accept_deletes: bool = False
     months: Sequence[MonthOf] = ()
     lands_all: bool = False
-    files: frozenset[str] = frozenset()
+    files: Mapping[str, int] = field(default_factory=dict)
     expected: int | None = None
     ended: Callable[[], ReadEnd]
     claimed: Callable[[LandOutcome], None] = lambda outcome: None
