@@ -8,7 +8,8 @@ predates another commit with the same app id. A `Table` therefore offers no writ
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -23,10 +24,10 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, SchemaMismatchError, TableNotFoundError
 
-from schemas.errors import LostRaceError, WarehouseError
-from warehouse.delta_errors import translated
+from schemas.errors import LienThongError, LostRaceError, WarehouseError
+from warehouse.delta_errors import in_our_words
 
 STATE_KEY: Final = "lienthong.state"
 ATTEMPTS: Final = 5
@@ -37,6 +38,26 @@ _ALL_DIFFERENT: Final = ("_key", "_landing_key", "_row", "_row_hash")
 _NO_DICTIONARY: Final = ColumnProperties(dictionary_enabled=False)
 
 T = TypeVar("T")
+
+
+@contextmanager
+def _translated(uri: str, *, commits: bool = False) -> Iterator[None]:
+    """Turns errors of the Delta library into ours.
+
+    Args:
+        uri: The table.
+        commits: A commit is made, or its precondition read, from a table that was opened before.
+    """
+    try:
+        yield
+    except CommitFailedError:
+        raise LostRaceError(f"{uri}: another run wrote to this table first") from None
+    except SchemaMismatchError:
+        raise WarehouseError(f"{uri}: the rows don't have the table's columns and types") from None
+    except LienThongError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library raises whatever it meets
+        raise in_our_words(uri, error, commits=commits) from None
 
 
 def retried(action: Callable[[], T]) -> T:
@@ -76,7 +97,7 @@ class Table:
                 also where it can't be seen whether there is one.
         """
         try:
-            with translated(uri):
+            with _translated(uri):
                 try:
                     return cls(DeltaTable(uri, version=version), uri)
                 except TableNotFoundError:
@@ -124,7 +145,7 @@ class Table:
     @classmethod
     def create(cls, uri: str, schema: pa.Schema, *, partition_by: Sequence[str] = ()) -> Table:
         """Creates an empty table. Raises WarehouseError where one exists."""
-        with translated(uri):
+        with _translated(uri):
             if "://" not in uri:
                 Path(uri).mkdir(parents=True, exist_ok=True)
             handle = DeltaTable.create(
@@ -154,20 +175,20 @@ class Table:
     @property
     def rows(self) -> int:
         """How many rows this version has, by the log alone: no file is opened."""
-        with translated(self.uri):
+        with _translated(self.uri):
             added = pl.DataFrame(self._handle.get_add_actions(flatten=True))
             return int(added["num_records"].sum()) if added.height else 0
 
     def catch_up(self) -> bool:
         """Goes on to the newest version; whether somebody has written since this one."""
         before = self.version
-        with translated(self.uri, commits=True):
+        with _translated(self.uri, commits=True):
             self._handle.update_incremental()
         return self.version != before
 
     def txn(self, app: str) -> int:
         """The version that an app committed last, 0 where it never did."""
-        with translated(self.uri, commits=True):  # what it says is the precondition of one
+        with _translated(self.uri, commits=True):  # what it says is the precondition of one
             return int(self._handle.transaction_version(app) or 0)
 
     def txns(self, apps: Sequence[str]) -> dict[str, int]:
@@ -180,7 +201,7 @@ class Table:
 
     def newest_state(self) -> str | None:
         """The state carried by the newest commit that carries one (OPTIMIZE doesn't)."""
-        with translated(self.uri):
+        with _translated(self.uri):
             limit = 1
             while True:
                 history = self._handle.history(limit)
@@ -203,7 +224,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with translated(self.uri, commits=True):
+        with _translated(self.uri, commits=True):
             added = Schema.from_arrow(pa.schema([f.with_nullable(True) for f in fields]))
             told = _properties(txns, state)
             self._handle.alter.add_columns(list(added.fields), commit_properties=told)
@@ -223,7 +244,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with translated(self.uri, commits=True):
+        with _translated(self.uri, commits=True):
             write_deltalake(
                 self._handle,
                 rows,
@@ -241,7 +262,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with translated(self.uri, commits=True):
+        with _translated(self.uri, commits=True):
             self._handle.create_write_transaction(
                 [], "append", self._handle.schema(), commit_properties=_properties(txns, state)
             )
@@ -255,7 +276,7 @@ class Table:
         state: str | None = None,
     ) -> int:
         """Replaces the rows that `where` selects (None: all) by `rows`, in one commit."""
-        with translated(self.uri, commits=True):
+        with _translated(self.uri, commits=True):
             write_deltalake(
                 self._handle,
                 rows,
@@ -289,7 +310,7 @@ class Table:
         Raises:
             LostRaceError: Another commit with one of the same apps came first.
         """
-        with translated(self.uri, commits=True):
+        with _translated(self.uri, commits=True):
             merger = self._handle.merge(
                 rows,
                 on,
@@ -319,7 +340,7 @@ class Table:
 
     def small_files(self, *, below: int) -> list[int]:
         """How many files smaller than `below` bytes each partition has."""
-        with translated(self.uri):
+        with _translated(self.uri):
             added = pl.DataFrame(self._handle.get_add_actions(flatten=True))
             if not added.height:
                 return []
@@ -339,7 +360,7 @@ class Table:
         Raises:
             LostRaceError: Another commit removed files meanwhile.
         """
-        with translated(self.uri, commits=True):
+        with _translated(self.uri, commits=True):
             done = self._handle.optimize.compact(
                 target_size=target, writer_properties=self._writer()
             )
@@ -347,7 +368,7 @@ class Table:
 
     def checkpoint(self) -> None:
         """Writes this version down as a whole: opening reads it, and the commits behind it."""
-        with translated(self.uri):
+        with _translated(self.uri):
             self._handle.create_checkpoint()
 
     def fence(self, name: str) -> int:
@@ -359,7 +380,7 @@ class Table:
         Args:
             name: What the property is set to; another one each time.
         """
-        with translated(self.uri, commits=True):
+        with _translated(self.uri, commits=True):
             self._handle.alter.set_table_properties(
                 {"lienthong.fence": name}, raise_if_not_exists=False
             )
@@ -380,7 +401,7 @@ class Table:
         Returns:
             The deleted files, below the table.
         """
-        with translated(self.uri):
+        with _translated(self.uri):
             return list(
                 self._handle.vacuum(
                     retention_hours=hours,
@@ -397,7 +418,7 @@ class Table:
 
 def _has_log(uri: str) -> bool:
     """Whether a local folder is a table's. Raises WarehouseError where that can't be seen."""
-    with translated(uri):
+    with _translated(uri):
         try:
             return stat.S_ISDIR((Path(uri) / "_delta_log").stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):

@@ -37,8 +37,12 @@ class ReadStamp:
 
     def keys(self, batches: Iterable[pa.RecordBatch]) -> pl.DataFrame:
         """One column `_key` with the distinct keys of some batches."""
+        return self.keys_of_rows(batches).unique()
+
+    def keys_of_rows(self, batches: Iterable[pa.RecordBatch]) -> pl.DataFrame:
+        """One column `_key` with the key of every row of some batches."""
         frames = [self.key_frame(pa.Table.from_batches([batch])) for batch in batches]
-        return pl.concat([pl.DataFrame(schema={"_key": pl.String}), *frames]).unique()
+        return pl.concat([pl.DataFrame(schema={"_key": pl.String}), *frames])
 
 
 def hashed(rows: pa.Table) -> pa.Array:

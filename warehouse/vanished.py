@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from warehouse.buckets import BUCKET
 from warehouse.duck import md5_of
@@ -110,10 +111,23 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
     if not found:
         return Vanished(gone=_NO_KEYS, keys=now)
     suspects = hashed.filter(pl.col("_hash").str.slice(0, digits).is_in(found))
-    lost = suspects.join(read.keys(source.keys(found)), on="_key", how="anti")
+    listed = read.keys_of_rows(source.keys(found)).drop_nulls()
+    lost = suspects.join(listed, on="_key", how="anti")
     gone = alive.join(lost, on="_key", how="semi")
-    # One that came with this read and went before its end is landed, and not looked for yet.
-    return Vanished(gone=gone, keys=now if gone.height == lost.height else None)
+    # One that came with this read and went before its end is landed, and not looked for yet. And
+    # where the sums are of another moment than the list, they may lack a key that is in it.
+    is_one_moment = not unequal_slots(
+        slots(key_hashes(listed)["_hash"], digits), _only(theirs, found)
+    )
+    is_sure = gone.height == lost.height and is_one_moment
+    return Vanished(gone=gone, keys=now if is_sure else None)
+
+
+def _only(batches: Sequence[pa.RecordBatch], found: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some slots of a digest."""
+    wanted = pa.array(found, pa.string())
+    for batch in batches:
+        yield batch.filter(pc.is_in(batch.column("slot"), wanted))
 
 
 def _summed(*slots: pl.DataFrame | pa.RecordBatch, before: KeySum | None = None) -> KeySum:

@@ -13,6 +13,8 @@ import pytest
 from flows.catalog import Catalog, Source, load_catalog, load_source
 from flows.catalog_errors import CatalogError, Problem
 from schemas.errors import ConfigError
+from warehouse.core import keys_app
+from warehouse.quarantine import replay_app
 
 GOOD = """\
     source: so-tu-phap
@@ -436,3 +438,11 @@ def test_a_vendor_may_extend_another(write: Write) -> None:
     write(VENDOR, "vendors/base.yaml")
     write("extends: base\nlevel: district\n", "vendors/vendor.yaml")
     assert load_source(write(OFFICE, "office.yaml")).level == "district"
+
+
+@pytest.mark.parametrize("app", [keys_app("xa"), replay_app("xa")])
+def test_no_source_is_named_as_an_app_of_the_warehouse_is(write: Write, app: str) -> None:
+    """A stream's app is `source/stream`: a source `keys` with a stream `xa` took one of these."""
+    name, _, stream = app.partition("/")
+    assert stream == "xa"
+    assert "source" in str(problem(write(changed("source: xa-mot", f"source: '{name}'", FILES))))

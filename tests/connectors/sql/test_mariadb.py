@@ -345,8 +345,7 @@ def test_a_query_that_writes_is_refused_even_to_root(maria: Maria, query: str) -
         "CREATE TABLE t (id int)",
         "INSERT INTO t VALUES (1)",
         "CREATE SEQUENCE numbers",
-        "CREATE FUNCTION drain() RETURNS int MODIFIES SQL DATA"
-        " BEGIN DELETE FROM t; RETURN 1; END",
+        "CREATE FUNCTION drain() RETURNS int MODIFIES SQL DATA BEGIN DELETE FROM t; RETURN 1; END",
     )
     with pytest.raises((ConfigError, SourceError)):
         read(maria.url, spec("id", query=query))
