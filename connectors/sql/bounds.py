@@ -7,7 +7,7 @@ Server's driver cuts a bound to milliseconds, Oracle's to seconds, and a CAST of
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -18,6 +18,13 @@ from connectors.protocol import CursorValue
 from connectors.sql.types import FIRST_YEAR, CursorKind, SourceColumn
 from schemas.errors import ConfigError
 
+BEHIND: Final = "\x01"
+"""Ends a text that stands for the place just behind it, wherever its collation puts other texts.
+
+No text could stand there itself: where blanks are filled up, in half of MariaDB's collations, there
+are texts between 'B2' and any longer one that is sure to be greater.
+"""
+
 _TYPES: dict[CursorKind, sa.types.TypeEngine[Any]] = {
     "timestamptz": sa.DateTime(timezone=True),
     "timestamp": sa.DateTime(),
@@ -25,7 +32,6 @@ _TYPES: dict[CursorKind, sa.types.TypeEngine[Any]] = {
     "integer": sa.BigInteger(),
     "numeric": sa.Numeric(),
     "text": sa.Text(),
-    "padded_text": sa.Text(),
 }
 _MSSQL = {"timestamptz": "DATETIMEOFFSET(6)", "timestamp": "DATETIME2(6)", "date": "DATE"}
 _ORACLE = {
@@ -136,7 +142,7 @@ def _fitting(column: SourceColumn, value: CursorValue, zone: str) -> CursorValue
             midnight = datetime(value.year, value.month, value.day, tzinfo=ZoneInfo(zone))
             has_zone = column.cursor == "timestamptz"
             return midnight.astimezone(UTC) if has_zone else midnight.replace(tzinfo=None)
-        case ("date", date()) | ("text" | "padded_text", str()):
+        case ("date", date()) | ("text", str()):
             return value
         case "integer" | "numeric", int():
             return value

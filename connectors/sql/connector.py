@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from types import TracebackType
@@ -25,17 +23,18 @@ from connectors.protocol import (
     ReadSummary,
     StreamSpec,
     cursor_value,
-    missing_columns,
 )
-from connectors.registry import SqlOptions, SqlStream
+from connectors.registry import SqlOptions
 from connectors.sampling import SAMPLE_ROWS
 from connectors.sql import statements
+from connectors.sql.begun import Begun, Table, where
+from connectors.sql.bounds import BEHIND
 from connectors.sql.comparison import Compared, SqlComparison
 from connectors.sql.cutting import ORDERED, Cut
 from connectors.sql.session import Database, Session
 from connectors.sql.types import SourceColumn
 from connectors.sql.values import delivered_schema
-from schemas.errors import ConfigError, ContractError
+from schemas.errors import ConfigError
 
 _BATCH_ROWS = 50_000
 _NUMBER = re.compile(r"-?[0-9]+(?:[.][0-9]+)?")
@@ -53,7 +52,7 @@ class SqlConnector:
         self._database = database
         self._options = options
         self._open: set[SqlRead] = set()
-        self._begun: _Begun | None = None
+        self._begun: Begun | None = None
         self._reads = 0  # since the bound was told
         self._last: SqlRead | None = None
 
@@ -64,8 +63,8 @@ class SqlConnector:
 
     def check(self, spec: StreamSpec, *, sample_rows: int = SAMPLE_ROWS) -> Found:
         """See `Connector.check`."""
-        with self._database.session(_where(spec)) as session:
-            table = _Table(spec, session, self._options)
+        with self._database.session(where(spec)) as session:
+            table = Table(spec, session, self._options)
             columns = table.wanted(spec.columns)
             batches: list[pa.RecordBatch] = []
             if columns:  # a survey asks for the names and types alone
@@ -101,8 +100,8 @@ class SqlConnector:
         self._leave()
         if spec.cursor is None:
             return None
-        with self._database.session(_where(spec)) as session:
-            table = _Table(spec, session, self._options)
+        with self._database.session(where(spec)) as session:
+            table = Table(spec, session, self._options)
             column = table.wanted([spec.cursor.column])[0]
             if column.cursor not in ORDERED:
                 return None
@@ -118,8 +117,8 @@ class SqlConnector:
         self._leave()
         if spec.cursor is None:
             return None
-        with self._database.session(_where(spec)) as session:
-            table = _Table(spec, session, self._options)
+        with self._database.session(where(spec)) as session:
+            table = Table(spec, session, self._options)
             column = table.wanted([spec.cursor.column])[0]
             inside = [
                 statements.at_least(column, low, session.zone),
@@ -132,9 +131,7 @@ class SqlConnector:
         with self._going_on(spec) as begun:
             session, columns = begun.session, begun.table.wanted(spec.columns)
             summary, wanted = _asked(spec, request, session=session, table=begun.table)
-            parts = (
-                session.stream(one, columns, batch_rows=request.batch_rows) for one in wanted
-            )
+            parts = (session.stream(one, columns, batch_rows=request.batch_rows) for one in wanted)
             first = next(parts, iter(()))  # what is wrong with the statement is told now
             read = SqlRead(
                 schema=delivered_schema(columns),
@@ -153,14 +150,14 @@ class SqlConnector:
         self, spec: StreamSpec, *, below: CursorValue | None = None
     ) -> Iterator[pa.RecordBatch]:
         """See `Connector.keys`."""
-        with self._database.session(_where(spec)) as session:
-            table = _Table(spec, session, self._options)
+        with self._database.session(where(spec)) as session:
+            table = Table(spec, session, self._options)
             columns = table.wanted(spec.key)
-            where = []
+            conditions = []
             if below is not None and spec.cursor is not None:
                 cursor = table.wanted([spec.cursor.column])[0]
-                where = [statements.below(cursor, below, session.zone)]
-            statement = statements.rows(table.source, columns, where=where)
+                conditions = [statements.below(cursor, below, session.zone)]
+            statement = statements.rows(table.source, columns, where=conditions)
             yield from session.stream(statement, columns, batch_rows=_BATCH_ROWS)
 
     @contextmanager
@@ -186,14 +183,14 @@ class SqlConnector:
         self._database.close()
 
     @contextmanager
-    def _session(self, spec: StreamSpec) -> Iterator[_Begun]:
+    def _session(self, spec: StreamSpec) -> Iterator[Begun]:
         """A session of its own; it ends here, unless it is kept."""
         with ExitStack() as stack:
-            session = stack.enter_context(self._database.session(_where(spec)))
-            yield _Begun(spec, stack, session, _Table(spec, session, self._options))
+            session = stack.enter_context(self._database.session(where(spec)))
+            yield Begun(spec, stack, session, Table(spec, session, self._options))
 
     @contextmanager
-    def _going_on(self, spec: StreamSpec) -> Iterator[_Begun]:
+    def _going_on(self, spec: StreamSpec) -> Iterator[Begun]:
         """The session in which the stream's bound was told just now, else one of its own."""
         begun, self._begun = self._begun, None
         if begun is None or begun.spec != spec:
@@ -206,7 +203,7 @@ class SqlConnector:
             yield begun
 
     @contextmanager
-    def _beside(self, spec: StreamSpec) -> Iterator[_Begun]:
+    def _beside(self, spec: StreamSpec) -> Iterator[Begun]:
         """The session of the only read since the bound was told, if it has ended; else a new one.
 
         What was read and what is compared are then of one moment. A read that came in parts is of
@@ -237,7 +234,7 @@ class SqlRead:
         summary: ReadSummary,
         batches: Iterator[pa.RecordBatch],
         limit: int | None,
-        begun: _Begun,
+        begun: Begun,
     ) -> None:
         self.schema = schema
         self.summary = summary
@@ -269,60 +266,7 @@ class SqlRead:
         self.close()
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """A session, and the table of a stream as it describes it."""
-
-    spec: StreamSpec
-    stack: ExitStack
-    session: Session
-    table: _Table
-
-    def kept(self) -> _Begun:
-        """The same, which outlives the `with` that it was begun in."""
-        return replace(self, stack=self.stack.pop_all())
-
-    def goes_on(self, spec: StreamSpec) -> bool:
-        """Whether more of a stream can be asked in it, of the moment of what was asked before."""
-        session = self.session
-        return self.spec == spec and session.sees_one_moment and not session.is_reading
-
-
-class _Table:
-    """What a stream reads, described by the session."""
-
-    def __init__(self, spec: StreamSpec, session: Session, options: SqlOptions) -> None:
-        if not isinstance(spec.options, SqlStream):
-            message = f"{_where(spec)}: its options aren't those of an sql stream"
-            raise ConfigError(message)
-        self.stream: SqlStream = spec.options
-        self.source: sa.FromClause = statements.source_of(
-            self.stream, default_schema=options.default_schema, dialect=session.dialect
-        )
-        self.columns = session.describe(self.stream, self.source)
-        self._where = _where(spec)
-
-    def wanted(self, names: Sequence[str]) -> tuple[SourceColumn, ...]:
-        """The columns of those names.
-
-        Raises:
-            ContractError: One isn't there (with the nearest that is), or stands there twice.
-        """
-        found = [column.name for column in self.columns]
-        if missing := missing_columns(names, found):
-            raise ContractError(
-                f"{self._where}: {_missing(missing, found)}",
-                missing=missing,
-                found={column.name: column.type for column in self.columns},
-            )
-        if twice := [name for name in names if found.count(name) > 1]:
-            message = f"{self._where}: column {twice[0]!r} stands there twice; name it in `query:`"
-            raise ContractError(message)
-        by_name = {column.name: column for column in self.columns}
-        return tuple(by_name[name] for name in names)
-
-
-def _bound(cursor: Cursor, begun: _Begun) -> CursorValue | None:
+def _bound(cursor: Cursor, begun: Begun) -> CursorValue | None:
     """The upper bound of a read; see `SqlConnector.high`."""
     session, table = begun.session, begun.table
     column = table.wanted([cursor.column])[0]
@@ -339,22 +283,8 @@ def _bound(cursor: Cursor, begun: _Begun) -> CursorValue | None:
     return _next_after(column, highest)
 
 
-def _missing(missing: Sequence[str], found: Sequence[str]) -> str:
-    folded = {name.casefold(): name for name in found}
-    said = []
-    for name in missing:
-        near = difflib.get_close_matches(name.casefold(), folded, n=1)
-        said.append(f"{name!r}" + (f" (there is {folded[near[0]]!r})" if near else ""))
-    return f"no column {', '.join(said)}; has the office renamed it? Adapt the YAML"
-
-
-def _where(spec: StreamSpec) -> str:
-    table = getattr(spec.options, "table", None)
-    return f"stream {spec.name!r}, " + (f"table {table!r}" if table else "query")
-
-
 def _scoped(
-    spec: StreamSpec, scope: Scope, *, session: Session, table: _Table
+    spec: StreamSpec, scope: Scope, *, session: Session, table: Table
 ) -> tuple[tuple[sa.ColumnElement[bool], ...], sa.ColumnElement[bool] | None]:
     """What is compared, and what changed since the last read."""
     if spec.cursor is None or scope.high is None:
@@ -362,9 +292,13 @@ def _scoped(
     cursor = table.wanted([spec.cursor.column])[0]
     pending = statements.at_least(cursor, scope.high, session.zone)
     inside = statements.below(cursor, scope.high, session.zone)
-    if (future := _future(spec.cursor, cursor, session)) is not None:
+    future = _future(spec.cursor, cursor, session)
+    if future is not None:
         inside = sa.or_(inside, statements.at_least(cursor, future, session.zone))
         pending = sa.and_(pending, statements.below(cursor, future, session.zone))
+    elif (number := statements.is_number(cursor, dialect=session.dialect)) is not None:
+        inside = sa.or_(inside, sa.not_(number))
+        pending = sa.and_(pending, number)
     if scope.low is None:
         inside = sa.or_(statements.without(cursor), inside)
         return (inside,), pending
@@ -382,7 +316,7 @@ def _future(cursor: Cursor, column: SourceColumn, session: Session) -> CursorVal
 
 
 def _asked(
-    spec: StreamSpec, request: ReadRequest, *, session: Session, table: _Table
+    spec: StreamSpec, request: ReadRequest, *, session: Session, table: Table
 ) -> tuple[ReadSummary, list[statements.Statement]]:
     """What is counted beside the rows of a request, and the statements that give them."""
     columns = table.wanted(spec.columns)
@@ -438,8 +372,6 @@ def _next_after(column: SourceColumn, highest: str | None) -> CursorValue | None
     if column.cursor in {"integer", "numeric"}:
         return int(highest.partition(".")[0]) + 1
     if column.cursor == "text":
-        return highest + "\x01"  # the least text that is greater, in every collation
-    if column.cursor == "padded_text":
-        return highest + "!"  # greater than the blanks, which the comparison fills up with
+        return highest + BEHIND
     message = f"column {column.name!r} is {column.type}: it can't be a cursor"
     raise ConfigError(message)

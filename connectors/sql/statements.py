@@ -17,7 +17,7 @@ from sqlalchemy.sql import quoted_name
 
 from connectors.protocol import CursorValue
 from connectors.registry import SqlStream
-from connectors.sql.bounds import bound, first_carried
+from connectors.sql.bounds import BEHIND, bound, first_carried
 from connectors.sql.casts import applied
 from connectors.sql.queries import from_query
 from connectors.sql.types import SourceColumn
@@ -120,12 +120,16 @@ def _delivered(column: SourceColumn) -> sa.ColumnElement[Any]:
 
 
 def at_least(column: SourceColumn, low: CursorValue, zone: str) -> sa.ColumnElement[bool]:
-    """Cursor >= low."""
+    """Cursor >= low; > where that is the place just behind a text."""
+    if isinstance(low, str) and low.endswith(BEHIND):
+        return raw(column) > bound(column, low.removesuffix(BEHIND), zone)
     return raw(column) >= bound(column, low, zone)
 
 
 def below(column: SourceColumn, high: CursorValue, zone: str) -> sa.ColumnElement[bool]:
-    """Cursor < high."""
+    """Cursor < high; <= where that is the place just behind a text."""
+    if isinstance(high, str) and high.endswith(BEHIND):
+        return raw(column) <= bound(column, high.removesuffix(BEHIND), zone)
     return raw(column) < bound(column, high, zone)
 
 
@@ -160,13 +164,12 @@ def counts(
     A time before the first year that is carried lands as null, so it counts as no cursor: the
     `-infinity` of PostgreSQL, the zero date of MariaDB.
     """
-    cursor = raw(column)
     none = without(column)
     conditions = [none]
     if high is not None:
-        limit = bound(column, high, zone)
         keyed = [raw(part).is_not(None) for part in key]
-        conditions += [cursor >= limit, sa.and_(sa.not_(none), cursor < limit, *keyed)]
+        is_below = sa.and_(sa.not_(none), below(column, high, zone), *keyed)
+        conditions += [at_least(column, high, zone), is_below]
     found: list[sa.ColumnElement[Any]] = [sa.func.count()]
     if inside:
         found = [sa.func.count(sa.case((sa.and_(*inside), 1)))]
@@ -176,12 +179,19 @@ def counts(
     return selected(*named).select_from(source)
 
 
-def is_number(column: SourceColumn, *, dialect: str) -> sa.ColumnElement[bool]:
-    """The value is a number to count from: PostgreSQL has NaN, SQLite keeps texts among numbers."""
+def is_number(column: SourceColumn, *, dialect: str) -> sa.ColumnElement[bool] | None:
+    """The value is a number to count from: PostgreSQL has NaN, SQLite keeps texts among numbers.
+
+    None for a cursor of something else, and where a number can be nothing else.
+    """
     cursor = raw(column)
+    if column.cursor not in {"integer", "numeric"}:
+        return None
     if dialect == "sqlite":
         inside = cursor.between(sa.literal_column(str(-(2**63))), sa.literal_column(str(2**63 - 1)))
         return sa.and_(sa.func.typeof(cursor).in_(["integer", "real"]), inside)
+    if dialect != "postgres" or column.cursor != "numeric":
+        return None
     return sa.cast(cursor, _TEXT).not_in(["NaN", "Infinity", "-Infinity"])
 
 
@@ -196,7 +206,8 @@ def highest(
         column: The cursor.
         numbers_of: The dialect, where only values count that `is_number`.
     """
-    where = [] if numbers_of is None else [is_number(column, dialect=numbers_of)]
+    only = None if numbers_of is None else is_number(column, dialect=numbers_of)
+    where = [] if only is None else [only]
     cursor = raw(column)
     if column.cast == "bigint":
         cursor = sa.cast(cursor, sa.BigInteger)

@@ -15,10 +15,7 @@ import pyarrow as pa
 
 from connectors.sql.casts import Cast
 
-# `padded_text`: text that is compared as if it were filled up with blanks (PAD SPACE).
-CursorKind = Literal[
-    "timestamptz", "timestamp", "date", "integer", "numeric", "text", "padded_text"
-]
+CursorKind = Literal["timestamptz", "timestamp", "date", "integer", "numeric", "text"]
 
 FIRST_YEAR = 1900
 LAST_YEAR = 2200

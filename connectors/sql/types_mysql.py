@@ -30,9 +30,7 @@ INTEGER = TypeRule(
     names=("tinyint", "smallint", "mediumint", "int", "bigint", "bool"),
     arrow=pa.int64(), how="widened; tinyint(1) stays a number", cursor="integer",
 )  # fmt: skip
-BIG_UNSIGNED = TypeRule(
-    names=("bigint unsigned",), arrow=_UNSIGNED, how="exact", cursor="numeric"
-)
+BIG_UNSIGNED = TypeRule(names=("bigint unsigned",), arrow=_UNSIGNED, how="exact", cursor="numeric")
 BIT = TypeRule(
     names=("bit",), arrow=pa.int64(), cast="bigint", how="as a number; bit(64) as decimal(20,0)"
 )
@@ -54,7 +52,7 @@ STAMP = TypeRule(
 TIME = TypeRule(names=("time",), arrow=pa.string(), how="text (-838:59:59.000000)")
 TEXT = TypeRule(
     names=("char", "varchar", "text", "enum", "set", "json", "uuid", "inet"), arrow=pa.string(),
-    how="text, utf8mb4", cursor="padded_text",
+    how="text, utf8mb4", cursor="text",
 )  # fmt: skip
 BLOB = TypeRule(
     names=("binary", "varbinary", "blob"), arrow=pa.string(), cast="hex_lower",

@@ -45,11 +45,11 @@ MSSQL: tuple[TypeRule, ...] = (
     ),
     TypeRule(
         names=("varchar", "nvarchar", "sysname"), arrow=pa.string(), cast="nvarchar",
-        how="cast to nvarchar(max)", cursor="padded_text",
+        how="cast to nvarchar(max)", cursor="text",
     ),
     TypeRule(
         names=("char", "nchar"), arrow=pa.string(), cast="rtrim", how="text without the padding",
-        cursor="padded_text",
+        cursor="text",
     ),
     TypeRule(
         names=("datetime", "datetime2", "smalldatetime"), arrow=TIMESTAMP, cast="iso", how=RANGE,

@@ -12,7 +12,8 @@ import pytest
 from flows.history import runs_of
 from flows.query import query
 from flows.receipts import SyncOptions
-from flows.steps import open_context, status, sync
+from flows.reconciliation import ReconcileOptions
+from flows.steps import new_sync_id, open_context, reconcile, status, sync
 from tests.connectors.conftest import Maria
 from tests.support.mariadb import MariaServer, fresh_maria
 from tests.support.nights import Nights
@@ -59,9 +60,9 @@ def test_a_text_among_the_numbers_of_sqlite_stops_no_night(tmp_path: Path) -> No
         source.executemany("INSERT INTO t VALUES (?, ?)", rows)
         source.commit()
         _first_and_next_night(nights, inserted=2)  # of the others no phase can be told
-        source.execute("INSERT INTO t VALUES (6, 13)")
+        source.execute("INSERT INTO t VALUES (6, 13), (7, 'mai')")
         source.commit()
-        assert nights.dossier("so-mot").inserted == 1
+        _later_night_and_repair(nights)
 
 
 def test_how_fresh_a_cursor_of_milliseconds_is_is_told_as_a_time(tmp_path: Path) -> None:
@@ -90,8 +91,18 @@ def test_what_is_no_number_in_a_numeric_of_postgresql_stops_no_night(
     values = f"(1, 1), (2, 12.5), (3, '{odd}'), (4, NULL), (5, '-Infinity')"
     execute(postgres_url, "CREATE TABLE t (id int, seq numeric)", f"INSERT INTO t VALUES {values}")
     _first_and_next_night(nights, inserted=5)
-    execute(postgres_url, "INSERT INTO t VALUES (6, 13)")
-    assert nights.dossier("so-mot").inserted == 1
+    execute(postgres_url, f"INSERT INTO t VALUES (6, 13), (7, '{odd}')")
+    _later_night_and_repair(nights)
+
+
+def _later_night_and_repair(nights: Nights) -> None:
+    """Row 7, whose cursor is no number, lies in no interval: counted, and found by reconcile."""
+    before = nights.dossier("so-mot")
+    assert (before.inserted, before.future_cursor) == (1, nights.dossier("so-mot").future_cursor)
+    assert before.future_cursor >= 2
+    for missing, options in ((1, ReconcileOptions(repair=True)), (0, ReconcileOptions())):
+        (found,) = reconcile(nights.context, ["so-mot"], options, sync_id=new_sync_id())
+        assert (found.error, found.missing, found.extra, found.differing) == (None, missing, 0, 0)
 
 
 def _first_and_next_night(nights: Nights, *, inserted: int) -> None:
@@ -158,6 +169,31 @@ def test_texts_are_read_on_in_the_order_that_the_database_has_them_in(
         assert (again.error, again.same) == (None, again.read)
         maria.execute("INSERT INTO t VALUES (99, 'd1')")
         assert nights.dossier("so-mot").inserted == 1
+        assert nights.dossier("so-mot").read == 0
+
+
+@pytest.mark.parametrize(
+    "collation",
+    ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_unicode_nopad_ci", "uca1400_ai_ci"],
+)
+def test_texts_that_lie_just_behind_the_last_one_read_are_read(
+    maria_server: MariaServer, tmp_path: Path, collation: str
+) -> None:
+    nights = Nights(tmp_path)
+    with fresh_maria(maria_server) as name:
+        maria = Maria(maria_server, name)
+        text = f"varchar(40) CHARACTER SET utf8mb4 COLLATE {collation}"
+        maria.execute(f"CREATE TABLE t (id int, seq {text})")
+        maria.execute("INSERT INTO t VALUES (1, 'B2'), (2, 'b1'), (3, '2026-01-31'), (4, 'b2')")
+        nights.write("so-mot", YAML.format(url=maria.url).replace(", late_window: 5", ""))
+        first = nights.dossier("so-mot")
+        assert (first.inserted, first.future_cursor) == (4, 0)  # 'b2' is the same as 'B2' there
+        assert (first.interval or ("", ""))[1] in {"B2", "b2"}
+        behind = ["B2-1", "B2 10:00", "B2_1", "B2/1", "B2.1"]
+        rows = ", ".join(f"({number}, '{text}')" for number, text in enumerate(behind, 5))
+        maria.execute(f"INSERT INTO t VALUES {rows}")
+        second = nights.dossier("so-mot")
+        assert (second.read, second.inserted, second.future_cursor) == (5, 5, 0)
         assert nights.dossier("so-mot").read == 0
 
 
