@@ -384,7 +384,8 @@ class _Reading:
             unreadable=outcome.unreadable,
             tombstones=outcome.tombstones,
             null_cursor=self._summary.null_cursor,
-            future_cursor=self._summary.future_cursor,
+            # Behind where a person said to stop lies no future.
+            future_cursor=0 if self._claims.is_backfill else self._summary.future_cursor,
             landing_version=outcome.landing_version,
             seconds=seconds,
             status="degraded" if is_waiting else "done",
@@ -400,7 +401,8 @@ class _Reading:
         yield from self._summary.notes
         if self._left_out:
             yield f"{self._left_out} rows of people who are forgotten were left out"
-        if outcome.surplus:
+        # Beside a backfill there may be gaps; and rows come between the parts of a read.
+        if outcome.surplus and not self._claims.is_backfill and len(self._parts) == 1:
             yield (
                 f"the source counts {outcome.surplus} rows more than there are landed keys: keys "
                 "repeat, or rows came late or out of order; "

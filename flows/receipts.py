@@ -43,7 +43,8 @@ class Receipt:
         tombstoned: Keys that are gone from the source now (counted apart).
         warnings: Rule name to number of rows, of the rows derived now.
         null_cursor: Rows of the source whose cursor is NULL.
-        future_cursor: Rows of the source dated at or past the read's `high`.
+        future_cursor: Rows of the source dated at or past the read's `high`; a backfill counts
+            none.
         landing_version: Newest landing version integrated.
         core_version: Delta version of the core table after the merge.
         seconds: Wall time of read, landing and (shared) merge.

@@ -23,7 +23,7 @@ from warehouse.intervals import CursorValue, decode_cursor, encode_cursor, is_co
 from warehouse.landing_read import LandingRead, ReadEnd
 from warehouse.prior import Prior, cursor_values
 from warehouse.state import KeyCount, KeySum, StreamState
-from warehouse.vanished import LandedKeys, believed
+from warehouse.vanished import LandedKeys, Vanished, believed
 
 MOST_BROUGHT: Final = 500_000
 """Rows of a read whose keys are remembered; where more land, everything is looked at."""
@@ -35,7 +35,8 @@ class Deletions:
 
     Attributes:
         keys: What the state is to say of the keys now.
-        surplus: How many rows more the source counts than keys have landed.
+        surplus: How many rows more the source counts than keys have landed; 0 where people are
+            forgotten, whose rows it counts too.
     """
 
     def __init__(self, read: LandingRead, before: StreamState, *, version: int) -> None:
@@ -179,23 +180,46 @@ class _Search:
             found = end.vanished(
                 LandedKeys(
                     known=self._known if isinstance(self._known, KeySum) else None,
-                    fresh=self._fresh,
+                    fresh=lambda: self._fresh,
                     alive=lambda: self.landed.alive_keys(),  # noqa: PLW0108 - not loaded until asked
                     arrived=lambda: pl.DataFrame(self._pending.select(["_key"])),
                 )
             )
             if found is not None:
-                return found.gone, found.keys
+                return found.gone, self._with_landed(found)
         if end.keys is None or end.source_rows is None or end.below is None:
             return None
         count = self._counted(*end.below)
         # Of people who are forgotten the source counts rows that didn't land.
         if end.source_rows >= count.keys and not self._is_screened():
-            self.surplus = end.source_rows - count.keys
+            self._told(count.keys)
             return _NO_KEYS, count
         there = self._read.stamp.keys(end.keys())
         return self.landed.alive_keys().join(there, on="_key", how="anti"), count
 
+    def _with_landed(self, found: Vanished) -> KeySum | None:
+        """The source's keys with the number of landed ones, as far as that is known."""
+        known = self._known
+        if found.keys is None:
+            return None
+        if "landed" in self.__dict__:  # everything was looked at
+            arrived = pl.DataFrame(self._pending.select(["_key"])).drop_nulls()
+            every = pl.concat([self.landed.alive_keys(), arrived]).unique()
+            landed = every.height - found.gone.height
+        elif isinstance(known, KeySum) and known.landed is not None:
+            landed = known.landed + self._fresh.height
+        else:
+            return found.keys
+        self._told(landed)
+        return replace(found.keys, landed=landed)
+
+    def _told(self, landed: int) -> None:
+        """Sets the surplus over so many landed keys."""
+        rows = self._end.source_rows
+        if rows is not None and rows > landed and not self._is_screened():
+            self.surplus = rows - landed
+
+    @cached_property
     def _fresh(self) -> pl.DataFrame:
         """The keys that the read brings and that weren't landed and alive before."""
         if not self._brought:
@@ -207,14 +231,17 @@ class _Search:
     def _counted(self, column: str, high: CursorValue) -> KeyCount:
         """The keys that are landed and alive once the read has landed."""
         value = cursor_values(self._table, column, bound=high)
+        is_below, is_beyond = value < high, value >= high
+        if isinstance(high, str):  # behind the last text, in whatever order, there is none
+            is_below, is_beyond = value.is_not_null(), pl.lit(value=False)
         known = self._known_count(column, high)
         if known is None:
             arrived = _last(self._pending.select(["_key", column]))
             others = self.landed.alive_rows().join(arrived, on="_key", how="anti")
             every = pl.concat([others.select(arrived.columns), arrived])
-            beyond = every.select(value).filter(value >= high).min().item()
+            beyond = every.filter(is_beyond).select(value).min().item()
             told = None if beyond is None else encode_cursor(_rounded(beyond))
-            keys = every.filter(value < high).height
+            keys = every.filter(is_below).height
             return KeyCount(column=column, keys=keys, high=encode_cursor(high), beyond=told)
         if not self._brought:
             return replace(known, high=encode_cursor(high))
@@ -223,9 +250,9 @@ class _Search:
             self._table, cursor=None, values=[column], keys=brought.select("_key"),
             to=self._version,
         )  # fmt: skip
-        were = before.alive_keys(value < high).height
-        are = brought.filter(value < high).height
-        beyond = brought.select(value).filter(value >= high).min().item()
+        were = before.alive_keys(is_below).height
+        are = brought.filter(is_below).height
+        beyond = brought.filter(is_beyond).select(value).min().item()
         least = [_rounded(beyond)] if beyond is not None else []
         if known.beyond is not None:
             least.append(decode_cursor(known.beyond))
@@ -241,6 +268,8 @@ class _Search:
         known = self._known
         if not isinstance(known, KeyCount) or known.column != column:
             return None
+        if isinstance(high, str):
+            return known if isinstance(decode_cursor(known.high), str) else None
         if not _is_upto(known.high, high):
             return None
         is_passed = known.beyond is not None and not _is_from(known.beyond, high)

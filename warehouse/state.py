@@ -88,10 +88,12 @@ class KeySum:
     Attributes:
         rows: Rows that had a key.
         total: The sum over digits of their keys' hashes (see `warehouse.slots`).
+        landed: Keys that were landed and not buried; None: nobody counted them.
     """
 
     rows: int
     total: int
+    landed: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,8 @@ class KeyCount:
 
     Attributes:
         column: The cursor.
-        keys: Those whose cursor lies below `high`.
+        keys: Those whose cursor lies below `high`; of a cursor of texts, those that have a value in
+            it: how texts are ordered only the source knows.
         high: An encoded cursor value.
         beyond: The least cursor value of the others; None: of them none has one.
     """

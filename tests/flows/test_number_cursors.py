@@ -213,3 +213,67 @@ def test_a_row_that_a_cursor_of_texts_hides_is_counted_and_told(tmp_path: Path) 
     assert second.read == 0
     assert "the source counts 1 rows more than there are landed keys" in (second.note or "")
     assert "lienthong reconcile so-mot --stream ho_so" in (second.note or "")
+
+
+def test_a_row_that_is_gone_is_missed_also_where_texts_are_not_in_the_order_of_bytes(
+    tmp_path: Path,
+) -> None:
+    nights = Nights(tmp_path)
+    text = YAML.format(url="sqlite:///../o.db").replace(", late_window: 5", "")
+    nights.write("so-mot", text.replace("phase: seq", "procedure_name: seq"))
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source:
+        source.execute("CREATE TABLE t (id INTEGER, seq TEXT COLLATE NOCASE)")
+        texts = ["a1", "a2", "a3", "B1", "B2"] * 5
+        source.executemany("INSERT INTO t VALUES (?, ?)", enumerate(texts))
+        source.commit()
+        for _ in range(3):
+            assert nights.dossier("so-mot").note is None  # 'a3' isn't behind 'B2'
+        source.execute("DELETE FROM t WHERE id = 0")
+        source.commit()
+        assert nights.dossier("so-mot").tombstoned == 1
+        source.execute("INSERT INTO t VALUES (30, 'c1')")
+        source.commit()
+        night = nights.dossier("so-mot")
+        assert (night.inserted, night.note) == (1, None)
+        source.execute("DELETE FROM t WHERE seq = 'C1'")  # the greatest
+        source.commit()
+        assert nights.dossier("so-mot").tombstoned == 1
+
+
+def test_a_row_that_came_too_late_is_counted_and_told_also_where_keys_are_summed(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    nights = Nights(tmp_path)
+    nights.write("so-mot", YAML.format(url=postgres_url))
+    execute(
+        postgres_url,
+        "CREATE TABLE t (id int, seq int)",
+        "INSERT INTO t SELECT i, i FROM generate_series(1, 40) i",
+    )
+    for _ in range(3):
+        assert nights.dossier("so-mot").note is None
+    execute(postgres_url, "INSERT INTO t VALUES (90, 3), (41, 41)")
+    for _ in range(2):
+        assert "the source counts 1 rows more" in (nights.dossier("so-mot").note or "")
+    execute(postgres_url, "DELETE FROM t WHERE id = 7", "INSERT INTO t VALUES (42, 42)")
+    night = nights.dossier("so-mot")
+    assert night.tombstoned == 1
+    assert "the source counts 1 rows more" in (night.note or "")
+    reconcile(nights.context, ["so-mot"], ReconcileOptions(repair=True), sync_id=new_sync_id())
+    for _ in range(2):
+        assert nights.dossier("so-mot").note is None
+
+
+def test_a_backfill_before_the_first_night_says_nothing_of_rows_that_nobody_read_yet(
+    tmp_path: Path,
+) -> None:
+    nights = Nights(tmp_path)
+    nights.write("so-mot", YAML.format(url="sqlite:///../o.db"))
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source, source:
+        source.execute("CREATE TABLE t (id INTEGER, seq INTEGER)")
+        source.executemany("INSERT INTO t VALUES (?, ?)", [(i, i) for i in range(1, 31)])
+    backfill = SyncOptions(interval=("20", "25"), reason="thử")
+    (receipt,) = sync(nights.context, ["so-mot"], backfill)
+    assert (receipt.inserted, receipt.future_cursor, receipt.note) == (5, 0, None)
+    assert nights.dossier("so-mot").inserted == 25
+    assert nights.dossier("so-mot").note is None
