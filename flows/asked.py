@@ -23,9 +23,12 @@ def asked_interval(
         zone: IANA zone of the source.
 
     Raises:
-        ConfigError: One of them is no such value, or nothing lies between them.
+        ConfigError: One of them is no such value, or nothing lies between them. Which of two texts
+            comes first only the source knows.
     """
     low, to = (_bound(text, cursor, like=high, zone=zone) for text in asked)
+    if isinstance(high, str):
+        return Interval.of(low, to)
     if low >= to:  # type: ignore[operator]
         message = (
             f"--from {asked[0]} --to {asked[1]}: nothing lies between them; --from comes first"

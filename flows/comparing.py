@@ -197,8 +197,10 @@ class _Comparing:
                                  for b in comparison.pending())  # fmt: skip
         return against.differences(pending)
 
-    def _due(self, state: StreamState, schema: pa.Schema) -> tuple[str, CursorValue] | None:
-        """Where the next read begins, as far as it can be compared with landed values."""
+    def _due(
+        self, state: StreamState, schema: pa.Schema
+    ) -> tuple[str, CursorValue, CursorValue] | None:
+        """The cursor, where the next read begins and the coverage ends, where values tell that."""
         cursor = self._spec.cursor
         low = None if cursor is None else state.next_low(cursor.window)
         if cursor is None or low is None or cursor.column not in schema.names:
@@ -207,7 +209,7 @@ class _Comparing:
         # Nothing behind the last text is in scope, and how texts are ordered only the source knows.
         if is_text and not isinstance(low, int):
             return None
-        return cursor.column, low
+        return cursor.column, low, decode_cursor(state.coverage[-1].high)
 
     def _repair(
         self,

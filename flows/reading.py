@@ -284,7 +284,9 @@ class _Reading:
     def _lower_bound(self, schema: pa.Schema) -> tuple[str, CursorValue] | None:
         """Where the landed rows begin that the read may repeat; None: anywhere.
 
-        A time that landed as text, in whatever form the source writes it, can't be compared.
+        A time that landed as text, in whatever form the source writes it, can't be compared; nor
+        can a text that a person gave, whose order is the source's. A night's text is the greatest:
+        what lies behind it is new.
         """
         cursor = self._spec.cursor
         low = self._claims.low
@@ -292,6 +294,8 @@ class _Reading:
             return None
         is_text = pa.types.is_string(schema.field(cursor.column).type)
         if is_text and isinstance(low, datetime | date):
+            return None
+        if isinstance(low, str) and self._claims.is_backfill:
             return None
         return cursor.column, low
 

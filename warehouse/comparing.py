@@ -143,7 +143,7 @@ class Against:
         found: tuple[str, ...] | None,
         stamp: ReadStamp,
         schema: pa.Schema,
-        due: tuple[str, CursorValue] | None,
+        due: tuple[str, CursorValue, CursorValue] | None,
         screen: Callable[[pa.Table, pa.Table], pa.Table] | None = None,
     ) -> None:
         """Starts without a row of the source.
@@ -153,7 +153,8 @@ class Against:
             found: The unequal slots; None: all rows come.
             stamp: The stream's key.
             schema: Of the rows as the source delivers them.
-            due: Cursor and lower bound of the next read.
+            due: Cursor, where the next read begins, and where the coverage ends: what is compared
+                and lies behind that is from the future, which no next read brings.
             screen: See `warehouse.landing.LandingRead`.
 
         Raises:
@@ -181,10 +182,9 @@ class Against:
         frame = pl.DataFrame(rows)
         due: pl.Expr = pl.lit(value=False)
         if self._due is not None:
-            column, low = self._due
-            due = (cursor_values(self._landed.table, column, bound=low) >= low).fill_null(
-                value=False
-            )
+            column, low, high = self._due
+            value = cursor_values(self._landed.table, column, bound=low)
+            due = ((value >= low) & (value < high)).fill_null(value=False)
         bucket = month(self._schema, self._landed.month)
         self._seen.append(frame.select(*_MARKS, bucket, due.alias("due")))
 

@@ -320,6 +320,8 @@ class StreamState:
                 into what is covered now.
         """
         state = self.after_part(part)
+        if isinstance(part.bounds[1], str):  # where it lies in the coverage only the source knows
+            state = replace(state, coverage=self.coverage)
         return state if self.snapshots or seen is None else replace(state, snapshots=(seen,))
 
     def stamp(self, now: datetime) -> datetime:

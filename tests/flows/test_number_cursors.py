@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.backfilling import plan_backfill
 from flows.history import runs_of
 from flows.query import query
 from flows.receipts import SyncOptions
@@ -103,6 +104,7 @@ def _later_night_and_repair(nights: Nights) -> None:
     for missing, options in ((1, ReconcileOptions(repair=True)), (0, ReconcileOptions())):
         (found,) = reconcile(nights.context, ["so-mot"], options, sync_id=new_sync_id())
         assert (found.error, found.missing, found.extra, found.differing) == (None, missing, 0, 0)
+        assert found.due == 0
 
 
 def _first_and_next_night(nights: Nights, *, inserted: int) -> None:
@@ -238,6 +240,26 @@ def test_a_row_that_is_gone_is_missed_also_where_texts_are_not_in_the_order_of_b
         source.execute("DELETE FROM t WHERE seq = 'C1'")  # the greatest
         source.commit()
         assert nights.dossier("so-mot").tombstoned == 1
+
+
+def test_a_backfill_of_texts_reads_what_lies_between_them_for_the_database(tmp_path: Path) -> None:
+    nights = Nights(tmp_path)
+    nights.write("so-mot", YAML.format(url="sqlite:///../o.db").replace(", late_window: 5", ""))
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source, source:
+        source.execute("CREATE TABLE t (id INTEGER, seq TEXT COLLATE NOCASE)")
+        texts = ["a1", "a2", "a3", "B1", "B2"]
+        source.executemany("INSERT INTO t VALUES (?, ?)", enumerate(texts))
+    (early,) = sync(nights.context, ["so-mot"], SyncOptions(interval=("a3", "B2"), reason="thử"))
+    assert (early.error, early.read) == (None, 2)
+    assert nights.dossier("so-mot").read == len(texts)
+    for low, high, rows in (("a2", "B2", 3), ("a3", "B9", 3), ("B2", "a2", 0)):
+        asked = SyncOptions(interval=(low, high), reason="thử")
+        (plan,) = plan_backfill(nights.context, "so-mot", asked)
+        (again,) = sync(nights.context, ["so-mot"], asked)
+        assert (again.error, plan.rows, again.read, again.same) == (None, rows, rows, rows)
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source, source:
+        source.execute("INSERT INTO t VALUES (9, 'B8')")
+    assert nights.dossier("so-mot").read == 1  # a night goes on behind the last one
 
 
 def test_a_row_that_came_too_late_is_counted_and_told_also_where_keys_are_summed(
