@@ -35,13 +35,26 @@ def asked_interval(
         )
         raise ConfigError(message)
     if low >= high:  # type: ignore[operator]
-        top = shown_cursor(encode_cursor(high))
+        top = in_time(cursor, shown_cursor(encode_cursor(high)))
         message = (
             f"--from {asked[0]}: the source can be read up to {top} now; what comes later is read "
             "by the next sync"
         )
         raise ConfigError(message)
     return Interval.of(low, min(to, high))
+
+
+def in_time(cursor: Cursor | None, shown: str | None) -> str | None:
+    """A value of a cursor for a person: a time, where the cursor counts one as a number."""
+    if shown is None or cursor is None or cursor.unit is None or not shown.lstrip("-").isdigit():
+        return shown
+    return cursor.moment(int(shown)).isoformat()
+
+
+def shown_interval(cursor: Cursor | None, interval: Interval) -> tuple[str | None, str | None]:
+    """The bounds of an interval for a person."""
+    low, high = interval.shown
+    return in_time(cursor, low), in_time(cursor, high)
 
 
 def _bound(text: str, cursor: Cursor, *, like: CursorValue, zone: str) -> CursorValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
-from flows.asked import asked_interval
+from flows.asked import asked_interval, shown_interval
 from flows.catalog import Source, Stream
 from flows.context import Context
 from flows.parts import parts
@@ -69,6 +69,7 @@ def _plan(source: Source, stream: Stream, options: SyncOptions) -> BackfillPlan:
         zone = stream.mapping.timezone
         try:
             interval = asked_interval(options.interval, spec.cursor, high=high, zone=zone)
+            cut = parts((interval,), connector, spec, limit=None)
         except ConfigError as error:
             raise ConfigError(f"{source.name}, stream {stream.name!r}: {error}") from None
         low, to = interval.bounds
@@ -76,7 +77,7 @@ def _plan(source: Source, stream: Stream, options: SyncOptions) -> BackfillPlan:
         return BackfillPlan(
             source=source.name,
             stream=stream.name,
-            interval=interval.shown,
+            interval=shown_interval(spec.cursor, interval),
             rows=rows,
-            parts=len(parts((interval,), connector, spec, limit=None)),
+            parts=len(cut),
         )

@@ -11,7 +11,7 @@ from datetime import datetime
 import polars as pl
 
 from connectors.files.formats.header import fold
-from connectors.protocol import Found
+from connectors.protocol import Connector, Found
 from connectors.registry import FilesStream
 from connectors.sampling import SAMPLE_ROWS
 from flows.catalog import Source, Stream
@@ -27,8 +27,9 @@ from flows.findings import (
     described_columns,
     unreadable_rules,
 )
+from flows.parts import demand_step
 from flows.receipts import StreamCheck
-from schemas.errors import ContractError, SourceError, TransientSourceError
+from schemas.errors import ConfigError, ContractError, SourceError, TransientSourceError
 from schemas.mapping import DeriveContext, derive, personal_columns, unknown_codes
 from schemas.personal import looks_personal
 from schemas.telling import is_plain, like
@@ -60,7 +61,8 @@ def examine_source(
         rows: At most so many rows of each stream.
 
     Raises:
-        ConfigError: No such source, its YAML is wrong, or a reference can't be filled in.
+        ConfigError: No such source, its YAML is wrong, a reference can't be filled in, or a stated
+            `chunk` can't cut its cursor.
     """
     source = context.catalog.source(source_name)
     with closing(source.connect()) as connector:
@@ -68,11 +70,25 @@ def examine_source(
         for stream in source.streams.values():
             try:
                 found = connector.check(stream.spec, sample_rows=rows)
+                _demand_chunk(source, stream, connector)
                 sample = _Sample(source=source, stream=stream, found=found, now=context.clock())
                 findings.append(sample.judged(rows))
             except SourceError as error:
                 findings.append(_failed(source, stream, error))
     return findings
+
+
+def _demand_chunk(source: Source, stream: Stream, connector: Connector) -> None:
+    """Refuses a `chunk` here that would stop the first night; an API's windows are of time."""
+    cursor = stream.spec.cursor
+    if cursor is None or cursor.chunk is None or source.connector_type != "sql":
+        return
+    high = connector.high(stream.spec)
+    try:
+        if high is not None:
+            demand_step(cursor, high)
+    except ConfigError as error:
+        raise ConfigError(f"{source.name}, stream {stream.name!r}: {error}") from None
 
 
 def _failed(source: Source, stream: Stream, error: SourceError) -> StreamFindings:

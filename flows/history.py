@@ -9,7 +9,7 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
-from flows.catalog import Stream
+from flows.asked import in_time
 from flows.context import Context
 from flows.receipts import Receipt
 from flows.rejections import rejections_of
@@ -61,14 +61,6 @@ def summarise(context: Context, sources: Sequence[str]) -> None:
     retried(write)
 
 
-def in_time(stream: Stream | None, shown: str | None) -> str | None:
-    """A value of a cursor for a person: a time, where the cursor counts one as a number."""
-    cursor = None if stream is None else stream.spec.cursor
-    if shown is None or cursor is None or cursor.unit is None or not shown.lstrip("-").isdigit():
-        return shown
-    return cursor.moment(int(shown)).isoformat()
-
-
 def summary_uri(analysts_uri: str) -> str:
     """Where the summary of quarantine lies."""
     return f"{analysts_uri}/quarantine_summary"
@@ -84,7 +76,8 @@ def _record(context: Context, receipt: Receipt) -> dict[str, Any]:
     record = receipt.as_record()
     source = context.catalog.sources.get(receipt.source)
     stream = None if source is None else source.streams.get(receipt.stream)
-    low, high = (in_time(stream, bound) for bound in receipt.interval or (None, None))
+    cursor = None if stream is None else stream.spec.cursor
+    low, high = (in_time(cursor, bound) for bound in receipt.interval or (None, None))
     del record["interval"]
     warnings = json.dumps(record.pop("warnings"), ensure_ascii=False, sort_keys=True)
     return {**record, "low": low, "high": high, "warnings": warnings, "ended_at": context.clock()}

@@ -7,9 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from flows.asked import in_time, shown_interval
 from flows.catalog import Catalog, Stream
 from flows.context import Context
-from flows.history import in_time, runs_of
+from flows.history import runs_of
 from flows.receipts import SourceLine, StreamStatus
 from flows.rejections import rejections
 from schemas.entities import ENTITIES
@@ -59,6 +60,7 @@ def status(context: Context) -> list[StreamStatus]:
             run: dict[str, Any] = last[0] if last else {}
             held = quarantined.filter(mine)
             covered = state.coverage[-1].high if state.coverage else None
+            cursor = stream.spec.cursor
             lines.append(
                 StreamStatus(
                     source=source.name,
@@ -67,12 +69,12 @@ def status(context: Context) -> list[StreamStatus]:
                     last_run=_iso(run.get("ended_at")),
                     last_status=run.get("status"),
                     last_error=run.get("error"),
-                    fresh_to=in_time(stream, shown_cursor(covered)) or state.last_read_at,
+                    fresh_to=in_time(cursor, shown_cursor(covered)) or state.last_read_at,
                     rows={e: live.get((source.name, stream.name, e), 0) for e in stream.entities},
                     quarantined=int(held["len"].sum()),
-                    coverage=tuple(interval.shown for interval in state.coverage),
-                    gaps=tuple(gap.shown for gap in state.gaps(_start(stream))),
-                    again=tuple(interval.shown for interval in state.again),
+                    coverage=tuple(shown_interval(cursor, one) for one in state.coverage),
+                    gaps=tuple(shown_interval(cursor, gap) for gap in state.gaps(_start(stream))),
+                    again=tuple(shown_interval(cursor, one) for one in state.again),
                     landing_version=landing.version(),
                 )
             )

@@ -106,8 +106,7 @@ def parts(
     for interval in intervals:
         low, high = interval.bounds
         step = cursor.step
-        if step is not None and _after(high, step) is None:
-            raise ConfigError(_not_cut(cursor, high))
+        demand_step(cursor, high)
         begin = low if low is not None or step is None else connector.low(spec)
         edges = _edges(begin, high, step)
         lows = [low, *edges]
@@ -119,6 +118,16 @@ def parts(
         found.reverse()
     last = found.pop()
     return [*found, Part(low=last.low, high=last.high, top=top, is_stated=last.is_stated)]
+
+
+def demand_step(cursor: Cursor, value: CursorValue) -> None:
+    """Makes sure that the stated length, if there is one, can cut a cursor of such values.
+
+    Raises:
+        ConfigError: It can't.
+    """
+    if cursor.step is not None and _after(value, cursor.step) is None:
+        raise ConfigError(_not_cut(cursor, value))
 
 
 @dataclass(frozen=True, kw_only=True)

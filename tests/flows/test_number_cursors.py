@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from flows.backfilling import plan_backfill
+from flows.checking import check_source
 from flows.history import runs_of
 from flows.query import query
 from flows.receipts import SyncOptions
 from flows.reconciliation import ReconcileOptions
 from flows.steps import new_sync_id, open_context, reconcile, status, sync
+from schemas.errors import ConfigError
 from tests.connectors.conftest import Maria
 from tests.support.mariadb import MariaServer, fresh_maria
 from tests.support.nights import Nights
@@ -81,6 +83,25 @@ def test_how_fresh_a_cursor_of_milliseconds_is_is_told_as_a_time(tmp_path: Path)
     assert line.fresh_to is not None
     assert datetime.fromisoformat(line.fresh_to).tzinfo is not None
     assert seen["fresh_to"] == run == line.fresh_to
+    assert line.coverage == ((None, line.fresh_to),)
+    asked = SyncOptions(interval=("2024-01-01", "2024-01-02"))
+    (plan,) = plan_backfill(nights.context, "so-mot", asked)
+    assert plan.interval == ("2023-12-31T17:00:00+00:00", "2024-01-01T17:00:00+00:00")
+
+
+def test_a_gap_of_a_cursor_of_seconds_is_told_in_time(tmp_path: Path) -> None:
+    nights = Nights(tmp_path)
+    text = YAML.format(url="sqlite:///../o.db")
+    nights.write("so-mot", text.replace("late_window: 5", "unit: epoch_s"))
+    with closing(sqlite3.connect(tmp_path / "o.db")) as source, source:
+        source.execute("CREATE TABLE t (id INTEGER, seq INTEGER)")
+        source.execute("INSERT INTO t VALUES (1, 1704067200)")
+    early = SyncOptions(interval=("2024-01-01", "2024-01-02"), reason="thử")
+    (receipt,) = sync(nights.context, ["so-mot"], early)
+    assert receipt.error is None
+    (line,) = status(nights.context)
+    assert line.gaps == ((None, "2023-12-31T17:00:00+00:00"),)
+    assert line.coverage == (("2023-12-31T17:00:00+00:00", "2024-01-01T17:00:00+00:00"),)
 
 
 @pytest.mark.parametrize("odd", ["NaN", "Infinity"])
@@ -132,7 +153,12 @@ def test_a_chunk_that_cannot_cut_the_cursor_is_said_and_not_passed_over(
     (receipt,) = sync(nights.context, ["so-mot"], SyncOptions())
     assert receipt.status == "failed"
     assert said in (receipt.error or "")
+    asked = SyncOptions(interval=("1", "2"), reason="thử")
+    for early in (check_source, lambda context, name: plan_backfill(context, name, asked)):
+        with pytest.raises(ConfigError, match=f"so-mot, stream 'ho_so': .*{said}"):
+            early(nights.context, "so-mot")
     nights.write("so-mot", text.replace(cursor, "column: seq, chunk: 5"))
+    assert check_source(nights.context, "so-mot")[0].status == "done"
     assert nights.dossier("so-mot").inserted == 1
 
 
