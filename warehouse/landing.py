@@ -179,7 +179,9 @@ class _Landing:
         table, state = at or (Table.open_or_create(landing.uri, self._schema), None)
         self._commits = Commits(read, self._schema, table, state or Landing.state_of(table))
         self._deletions = Deletions(read, self._commits.state, version=self._commits.version)
-        self._files = FilesAgain(table, read.files) if read.files else None
+        self._files: FilesAgain | None = None
+        if read.files:
+            self._files = FilesAgain(table, read.files, prior=lambda: self._prior)
         self._seen: list[pl.DataFrame] = []
         self._taken_back = Withdrawals(is_whole=read.is_whole, watched=read.watched)
         self._rows = self._landed = self._same = self._unreadable = 0

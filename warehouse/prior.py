@@ -136,6 +136,12 @@ class Prior:
         """The newest row of every key that isn't buried: `_key`, and the values that were kept."""
         return self._newest.filter(~pl.col("_tombstone")).group_by("_key").last()
 
+    def last_of_several(self) -> pl.DataFrame:
+        """The last row, as (key, hash), of every key whose newest sync brought different ones."""
+        live = self._newest.filter(~pl.col("_tombstone")).group_by("_key", maintain_order=True)
+        rows = live.agg(pl.col("_row_hash").last(), several=pl.col("_row_hash").n_unique() > 1)
+        return rows.filter("several").select(*_MARKS)
+
     def newest_rows(self, keys: pl.DataFrame) -> pl.DataFrame:
         """The (key, hash) rows of the newest sync of some keys."""
         return self._newest.join(keys, on="_key", how="semi").select(*_MARKS)

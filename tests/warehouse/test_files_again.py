@@ -114,7 +114,7 @@ def replaced(state: StreamState, files: dict[str, LandedFile]) -> StreamState:
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=40, deadline=None)
 def test_the_newest_word_counts_however_the_read_is_cut(data: st.DataObject) -> None:
     """Lines are added at the end, or one is corrected to what nobody has said before."""
     with TemporaryDirectory() as path, pytest.MonkeyPatch.context() as patch:
@@ -182,3 +182,14 @@ def test_a_word_that_lands_again_stands_where_its_file_says_it(
     assert own.rows() == [
         ("trả", "1", "hash 1", 1), ("nộp", "2", "hash 2", 1), ("trả", "2", "hash 2", 2),
     ]  # fmt: skip
+
+
+def test_a_new_file_may_go_back_to_a_line_that_another_one_had_before_its_last(
+    tmp_path: Path,
+) -> None:
+    folder = folder_of(tmp_path)
+    folder.write("1", [("HS-1", "nộp"), ("HS-1", "trả"), ("HS-2", "nộp")])
+    folder.sync(batch=10)
+    folder.write("2", [("HS-1", "nộp"), ("HS-2", "nộp")])
+    folder.sync(batch=10)
+    assert folder.core() == folder.truth == {"HS-1": "nộp", "HS-2": "nộp"}

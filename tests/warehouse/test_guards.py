@@ -19,6 +19,7 @@ from flows.query import query
 from schemas.errors import ConfigError, ContractError, LostRaceError, WarehouseError
 from tests.support.nights import Nights, done
 from warehouse import landing as landing_module
+from warehouse import landing_commits
 from warehouse import vanished as vanished_module
 from warehouse import warehouse as warehouse_module
 from warehouse.delta import Table
@@ -123,7 +124,7 @@ def test_without_the_comparison_of_types_money_would_be_cut(
         return stamp(chunk.set_column(position, "le_phi", whole), schema, *args, **how)
 
     land(tmp_path, fees(1, 2, kind=pa.int64()))
-    monkeypatch.setattr(landing_module, "columns_to_add", names_only)
+    monkeypatch.setattr(landing_commits, "columns_to_add", names_only)
     with pytest.raises(pa.ArrowInvalid, match="truncated"):  # Arrow's cast is a second wall
         land(tmp_path, fees(1.5, 3.5, kind=pa.float64()), sync_id="next")
     monkeypatch.setattr(landing_module, "stamp", cut)
