@@ -39,7 +39,6 @@ class Context:
         writers: One lock per entity: core has one writer in this process.
         shelf: Room for rows that are derived while their read goes on.
         followed: (source, stream) to what was derived and merged while its read went on.
-        marked: Sources of which this run met dossiers of people who are forgotten, unknown so far.
     """
 
     catalog: Catalog
@@ -52,7 +51,6 @@ class Context:
     )
     shelf: Shelf = field(default_factory=Shelf)
     followed: dict[tuple[str, str], Follower] = field(default_factory=dict)
-    marked: set[str] = field(default_factory=set)
 
     @property
     def warehouse(self) -> Warehouse:

@@ -295,10 +295,11 @@ def _run(
         for entity, fed in _by_entity(context, lands).items():
             receipts += _integrated(place, entity, fed)
         receipts = explained(receipts, options)
+        names = context.catalog.sources if source is None else [source]
+        receipts += steps.unswept_receipts(context, names, receipts, place.sync_id)
         steps.finish(
             context, sync_id=place.sync_id, receipts=receipts, kind=options.kind
         )
-        steps.forget_marked(context)
         released = _released(place) if source is None else NightRelease()
         if source is None:
             steps.maintain_of_night(context, receipts)

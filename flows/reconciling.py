@@ -20,7 +20,7 @@ from flows.integrating import integrate_streams
 from flows.quarantined import MASK
 from flows.receipts import Receipt
 from flows.reconciliation import ReconcileOptions, Reconciliation
-from flows.sweeping import forget_marked
+from flows.sweeping import forget_marked, unswept
 from schemas.mapping import personal_columns
 from warehouse.buckets import BUCKET
 from warehouse.comparing import KINDS
@@ -61,20 +61,20 @@ def reconcile(
     def one(place: tuple[str, str]) -> Reconciliation:
         started = time.monotonic()
         try:
-            return reconcile_stream(
-                context, *place, options=options, sync_id=sync_id, shown_keys=shown_keys
-            )
+            report = Reconciliation(source=place[0], stream=place[1], sync_id=sync_id)
+            return _reconciled(context, report, options, shown_keys=shown_keys, started=started)
         except (Exception, PanicException) as error:  # noqa: BLE001 - one broken source never stops the others
             return failed_reconciliation(*place, sync_id, error, _since(started))
 
     # A repair merges into core, one writer after the other.
     with ThreadPoolExecutor(1 if options.repair else SIDE_BY_SIDE) as pool:
         try:
-            return [*broken, *pool.map(one, places)]
+            reports = [*broken, *pool.map(one, places)]
         except KeyboardInterrupt:
             context.stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+    return _swept(context, reports)
 
 
 def reconcile_stream(
@@ -98,8 +98,20 @@ def reconcile_stream(
     started = time.monotonic()
     report = Reconciliation(source=source_name, stream=stream_name, sync_id=sync_id)
     done = _reconciled(context, report, options, shown_keys=shown_keys, started=started)
-    forget_marked(context)
-    return done
+    return _swept(context, [done])[0]
+
+
+def _swept(context: Context, reports: Sequence[Reconciliation]) -> list[Reconciliation]:
+    """Sweeps for late dossiers of forgotten people; the reports say where that broke."""
+    broken = forget_marked(context, {report.source for report in reports})
+    return [_degraded(report, broken.get(report.source)) for report in reports]
+
+
+def _degraded(report: Reconciliation, error: BaseException | None) -> Reconciliation:
+    if error is None or report.status == "failed":
+        return report
+    note = ". ".join(filter(None, (report.note, unswept(error))))
+    return replace(report, status="degraded", note=note)
 
 
 def broken_sources(catalog: Catalog, sync_id: str) -> list[Reconciliation]:

@@ -34,7 +34,7 @@ def allowed_rows(context: Context, screen: Screen, chunk: pa.Table, stamped: pa.
     """The delivered rows that may land; the same object where all of them may, as they are.
 
     What is left out is marked: what else there is of a new dossier is told by its key alone. What
-    of it has landed already, `flows.forgetting.forget_marked` takes out.
+    of it has landed already, `flows.sweeping.forget_marked` takes out.
 
     Args:
         context: Catalog and warehouse.
@@ -47,9 +47,8 @@ def allowed_rows(context: Context, screen: Screen, chunk: pa.Table, stamped: pa.
     if judged.is_idle:
         return chunk
     keys = screen.keys_of(rows.filter(judged.gone))
-    source = screen.marks.source
-    if keys and forgotten_of(context).add([], {source: keys}, now=context.clock()):
-        context.marked.add(source)
+    if keys:
+        forgotten_of(context).add([], {screen.marks.source: keys}, now=context.clock())
     for name, values in judged.values.items():
         position = chunk.schema.get_field_index(name)
         if position >= 0:

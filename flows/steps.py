@@ -7,7 +7,7 @@ never stops the others: it becomes a failed receipt.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -31,7 +31,7 @@ from flows.reconciling import reconcile, reconcile_stream
 from flows.releasing import release_of_night
 from flows.repairing import audit, rebuild
 from flows.replaying import replay
-from flows.sweeping import forget_marked
+from flows.sweeping import forget_marked, unswept
 from flows.tracing import trace
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
     "examine_source",
     "failed_receipt",
     "finish",
-    "forget_marked",
     "integrate_streams",
     "list_sources",
     "maintain",
@@ -66,6 +65,7 @@ __all__ = [
     "status",
     "sync",
     "trace",
+    "unswept_receipts",
 ]
 
 T = TypeVar("T")
@@ -126,8 +126,8 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
     context.unfollow()
     told_why = explained(receipts, options)
     ordered = sorted(told_why, key=lambda r: (r.source, r.stream, r.entity or ""))
+    ordered += unswept_receipts(context, source_names or context.catalog.sources, ordered, sync_id)
     finish(context, sync_id=sync_id, receipts=ordered, kind=options.kind)
-    forget_marked(context)
     return ordered
 
 
@@ -186,6 +186,32 @@ def broken_yaml(catalog: Catalog, sync_id: str) -> list[Receipt]:
     """A failed receipt for each source whose YAML is wrong."""
     broken = catalog.broken.items()
     return [failed_receipt(name, "", sync_id, error, 0.0) for name, error in broken]
+
+
+def unswept_receipts(
+    context: Context, names: Collection[str], receipts: Iterable[Receipt], sync_id: str
+) -> list[Receipt]:
+    """Sweeps for late dossiers of forgotten people; a receipt for each source that couldn't be.
+
+    Args:
+        context: Catalog and warehouse.
+        names: The sources of the run.
+        receipts: Of the run: a source of which nothing else was done has failed.
+        sync_id: The run.
+    """
+    sound = {receipt.source for receipt in receipts if receipt.status != "failed"}
+    return [
+        Receipt(
+            source=name,
+            stream="",
+            entity=None,
+            sync_id=sync_id,
+            status="degraded" if name in sound else "failed",
+            error=unswept(error),
+            note=told(error).step,
+        )
+        for name, error in forget_marked(context, names).items()
+    ]
 
 
 def _by_entity(context: Context, lands: Iterable[LandResult]) -> dict[str, list[LandResult]]:

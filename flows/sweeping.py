@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 import polars as pl
+from polars.exceptions import PanicException
 
 from flows.catalog import Source, Stream
 from flows.context import Context, feeds_into, new_sync_id
+from flows.faults import told
 from flows.history import summarise
 from flows.maintaining import catalog_streams
 from flows.screens import forgotten_of, screen_of
@@ -22,18 +24,39 @@ from warehouse.upkeep import table_paths
 _PLACE: Final = ("_landing_version", "_row")
 
 
-def forget_marked(context: Context) -> None:
-    """Takes out what had landed of dossiers that this run found to be a forgotten person's.
+def forget_marked(context: Context, names: Collection[str]) -> dict[str, BaseException]:
+    """Takes out what had landed of dossiers that were found to be a forgotten person's.
 
-    An event may land before its dossier says whose it is: on an earlier night, or beside it. Files
-    of old versions go later, with `maintain`.
+    An event may land before its dossier says whose it is: on an earlier night, or beside it. The
+    marks tell what is to be done, also where the run that made them died. Files of old versions go
+    later, with `maintain`.
 
-    Raises:
-        WarehouseError: A table can't be read or written; `lienthong forget` takes it out, too.
+    Args:
+        context: Catalog and warehouse.
+        names: The sources of the run; one that the catalog lacks has to wait for its YAML.
+
+    Returns:
+        Source to why it couldn't be done: it stops nobody, and the next run tries again.
     """
-    if sources := frozenset(context.marked):
-        Sweep(context, only=sources).do()
-        context.marked.difference_update(sources)
+    broken: dict[str, BaseException] = {}
+    try:
+        waiting = forgotten_of(context).unswept()
+    except (Exception, PanicException) as error:  # noqa: BLE001 - the run's receipts tell it
+        return dict.fromkeys(names, error)
+    for name in sorted({*names} & waiting.keys() & context.catalog.sources.keys()):
+        try:
+            Sweep(context, only={name}).do()
+        except (Exception, PanicException) as error:  # noqa: BLE001 - no source stops another one
+            broken[name] = error
+    return broken
+
+
+def unswept(error: BaseException) -> str:
+    """The sentence about a source of which something couldn't be taken out."""
+    return (
+        "what had landed of a dossier of somebody forgotten is still there, the next run tries "
+        f"again: {told(error).what}"
+    )
 
 
 class Sweep:
@@ -74,12 +97,15 @@ class Sweep:
             Table to rows that went, and landing table to rows in which something was emptied.
         """
         removed, emptied = {}, {}
+        waiting = self._forgotten.unswept()
         for path, counts in self._landings():
             removed[path], emptied[path] = counts["removed"], counts["emptied"]
         removed["restricted/quarantine"] = self._quarantine()
         for path, rows in self._core():
             removed[path] = removed.get(path, 0) + rows
-        summarise(self._context, sorted(self._only or self._context.catalog.sources))
+        swept = sorted(self._only or self._context.catalog.sources)
+        summarise(self._context, swept)
+        self._forgotten.swept({name: waiting[name] for name in swept if name in waiting})
         return removed, emptied
 
     def is_traced(self, traces: Traces) -> bool:

@@ -97,6 +97,11 @@ def mark_of(key: bytes, kind: Kind, source: str, value: str) -> str:
     return hmac.digest(key, text.encode(), "sha256").hex()[:_DIGITS]
 
 
+def _swept(source: str) -> str:
+    """The app whose version is the number of marks that a source was swept for."""
+    return f"swept/{source}"
+
+
 class Forgotten:
     """The tables of marks and of receipts."""
 
@@ -133,12 +138,8 @@ class Forgotten:
         *,
         now: datetime,
         forget_id: str = _LATER,
-    ) -> int:
-        """Marks persons, and rows (`entity/key`) by source, in one commit; what is marked stays.
-
-        Returns:
-            How many marks are new.
-        """
+    ) -> None:
+        """Marks persons, and rows (`entity/key`) by source, in one commit; what is marked stays."""
         wanted: list[dict[str, Any]] = [
             {"kind": "person", "source": "", "mark": mark_of(self._key, "person", "", one)}
             for one in pseudonyms
@@ -149,7 +150,7 @@ class Forgotten:
             for one in keys
         ]
 
-        def once() -> int:
+        def once() -> None:
             table = Table.open_or_create(self.uri, SCHEMA)
             shape = {"kind": pl.String, "source": pl.String, "mark": pl.String}
             fresh = (
@@ -163,9 +164,32 @@ class Forgotten:
             )
             if fresh.height:
                 table.append(as_table(fresh, SCHEMA), txns={"forget": table.version + 1})
-            return fresh.height
 
-        return retried(once)
+        retried(once)
+
+    def unswept(self) -> dict[str, int]:
+        """Where rows of people forgotten before were marked, and nobody has swept since.
+
+        Returns:
+            Source to how many such marks it has, those included that were swept for.
+        """
+        table = Table.open(self.uri)
+        if table is None:
+            return {}
+        later = (pl.col("kind") == "row") & (pl.col("forget_id") == _LATER)
+        counts = table.scan().filter(later).group_by("source").len().collect()
+        return {name: n for name, n in counts.iter_rows() if n > table.txn(_swept(name))}
+
+    def swept(self, counts: Mapping[str, int]) -> None:
+        """Keeps for how many of its marks, as `unswept` told them, a source was swept."""
+
+        def once() -> None:
+            table = Table.open_or_create(self.uri, SCHEMA)
+            txns = {_swept(name): n for name, n in counts.items() if n > table.txn(_swept(name))}
+            if txns:
+                table.append(SCHEMA.empty_table(), txns=txns)
+
+        retried(once)
 
     def end(
         self, *, forget_id: str, before: Iterable[str], reason: str, counts: str, now: datetime

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
+from flows import sweeping
 from flows.cli import main
 from flows.context import Context
 from flows.forgetting import forget, person_of
@@ -22,6 +23,7 @@ from flows.reconciliation import ReconcileOptions
 from flows.reconciling import reconcile
 from flows.releasing import roll_back
 from flows.steps import audit, new_sync_id, nightly, rebuild
+from schemas.errors import WarehouseError
 from tests.support.decoded import decoded
 from tests.support.nights import Nights
 from warehouse.delta import Table
@@ -327,6 +329,61 @@ def test_an_event_that_lands_before_its_dossier_says_whose_it_is_goes_with_it(
     assert "HS-40" not in set(landed.rows(after=0, to=landed.version())["so"])
     receipts = nightly(desk.context).receipts  # and stays out
     assert sum(r.landed for r in receipts) == 0
+
+
+def with_late_dossier(desk: Desk) -> None:
+    """An event of HS-40 is in core; tonight the office says that the dossier is GONE's."""
+    forget(desk.context, person_of(desk.context, number=GONE), reason="x")
+    desk.write("su-kien", [event(1, "HS-01"), event(2, "HS-04", GONE), event(9, "HS-40")])
+    nightly(desk.context)
+    desk.write("ho-so", [*dossiers(), dossier(40, GONE), dossier(41, STAYS)])
+
+
+def events(desk: Desk) -> set[str]:
+    return {row["_key"] for row in core(desk, "dossier_event")}
+
+
+def test_what_a_night_that_died_had_found_is_taken_out_by_the_next(desk: Desk) -> None:
+    with_late_dossier(desk)
+    armed = [True]
+
+    def die(reached: str) -> None:
+        if armed and reached == "forget_landing":
+            armed.clear()
+            raise Killed
+
+    listen(die)
+    with pytest.raises(Killed):
+        nightly(desk.context)
+    assert "SK-09" in events(desk)
+    nightly(desk.context)
+    assert events(desk) == {"SK-01", "SK-02"}
+    assert audit(desk.context, []).findings == ()
+
+
+def test_a_sweep_that_breaks_degrades_its_source_and_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_late_dossier(desk)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise WarehouseError("the table could not be read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweeping, "swept_landing", breaks)
+        for _ in range(2):
+            report = nightly(desk.context)
+            assert report.release is not None
+            assert (report.broken, report.waiting) == ((), ("so-thu",))
+            (told,) = [r for r in report.receipts if r.status != "done"]
+            assert "the next run tries again: the table could not be read" in (told.error or "")
+        done = reconcile(desk.context, [], ReconcileOptions(repair=True), sync_id=new_sync_id())
+        assert [one.status for one in done] == ["degraded", "degraded"]
+        assert all("tries again" in (one.note or "") for one in done)
+    assert "SK-09" in events(desk)
+    nightly(desk.context)
+    assert events(desk) == {"SK-01", "SK-02"}
+    assert nightly(desk.context).waiting == ()
 
 
 def test_a_night_that_is_merging_meanwhile_brings_nobody_back(desk: Desk) -> None:
