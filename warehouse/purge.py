@@ -6,6 +6,7 @@ shortened to a checkpoint of one version, and everything before that is deleted.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 import uuid
@@ -33,8 +34,8 @@ class Past:
         Raises:
             WarehouseError: The table can't be read or written.
         """
-        self._folder = Path(uri)
-        self._files = [path for path in self._folder.rglob("*") if path.is_file()]
+        self._log = Path(uri) / _LOG
+        self._files = [path for path in Path(uri).rglob("*") if path.is_file()]
 
         def shut() -> Table:
             table = _opened(uri)
@@ -57,22 +58,43 @@ class Past:
             The number of files of rows that were deleted.
         """
         reached("forget_purge")
-        # Of the newest version: another run may have deleted the log of this one since.
-        _opened(self.table.uri).checkpoint()
         version = self.table.version
+        self._keep()
         shown = {Path(name) for name in self.table.files}
         rows = 0
         for path in self._files:
             if path.parent.name == _LOG:
-                number = path.name.split(".", 1)[0]
-                is_old = number.isdigit() and int(number) < version
-                if is_old or path.suffix in {".tmp", ".crc"}:
+                if _number(path) < version or path.suffix in {".tmp", ".crc"}:
                     path.unlink(missing_ok=True)
             elif path not in shown:
                 path.unlink(missing_ok=True)
                 rows += path.suffix == ".parquet"
+        # Behind the commits: whoever writes a checkpoint of one looks whether it is still there.
+        for path in self._log.iterdir():
+            if _number(path) < version:
+                path.unlink(missing_ok=True)
         reached("forget_purged")
         return rows
+
+    def _keep(self) -> None:
+        """Writes checkpoints of what stays: the version at the shutting, and the newest.
+
+        A release may show the first, and commits before it go. Where another run has purged it
+        since, what it says of values is past, and no release shows it.
+        """
+        commit = self._log / f"{self.table.version:020}.json"
+        try:
+            if commit.exists():
+                self.table.checkpoint()
+        except WarehouseError:
+            if commit.exists():
+                raise
+        # Last: whoever opens the table begins with it.
+        newest = _opened(self.table.uri)
+        newest.checkpoint()
+        if newest.version > self.table.version and not commit.exists():
+            for path in self._log.glob(f"{commit.stem}.checkpoint*"):
+                path.unlink(missing_ok=True)
 
 
 def copies(uri: str, *, older_than: float = 0) -> list[str]:
@@ -101,6 +123,12 @@ def drop_copies(uri: str, found: Iterable[str], kept: Container[str]) -> None:
     for path in found:
         if path not in kept:
             shutil.rmtree(Path(uri) / path, ignore_errors=True)
+
+
+def _number(path: Path) -> float:
+    """The version that a file of a log is of; infinite where it is of none."""
+    number = path.name.split(".", 1)[0]
+    return int(number) if number.isdigit() else math.inf
 
 
 def _opened(uri: str) -> Table:
