@@ -30,7 +30,6 @@ from warehouse.phases import reached
 from warehouse.purge import COPIES, Past, copies, drop_copies
 from warehouse.reconciled import Reconciled
 from warehouse.releases import Part, Release, Releases, expire, publish
-from warehouse.screening import Screen
 from warehouse.traces import Traces
 from warehouse.upkeep import kept_versions
 
@@ -151,15 +150,15 @@ class _Forgetting:
         self._id = self._sweep.id
 
     def tell(self) -> ForgetReport:
-        """Counts landing rows; nothing is marked and nothing changed."""
+        """Counts where `do` looks first; nothing is marked and nothing changed."""
         removed, emptied = {}, {}
-        for source, stream in self._sweep.streams:
-            screen = self._planned(source, stream)
-            counts = swept_landing(
-                self._context.warehouse.landing(source.name, stream.name), screen, dry_run=True
-            )
-            path = f"restricted/landing/{source.name}/{stream.name}"
+        planned = {name: self._planned(name) for name in self._sweep.sources()}
+        for path, screen in self._sweep.screens():
+            *_, source, stream = path.split("/")
+            landing = self._context.warehouse.landing(source, stream)
+            counts = swept_landing(landing, screen.with_marks(planned[source]), dry_run=True)
             removed[path], emptied[path] = counts["removed"], counts["emptied"]
+        removed |= self._sweep.unmapped_rows(planned)
         return ForgetReport(
             forget_id=self._id, removed=_some(removed), emptied=_some(emptied),
             not_mapped=self._sweep.not_mapped, dry_run=True,
@@ -211,23 +210,21 @@ class _Forgetting:
             counts=json.dumps({"removed": _some(removed), "emptied": _some(emptied)}),
         )  # fmt: skip
 
-    def _marks(self, source: Source) -> Marks:
-        """What is marked, and the person."""
-        return self._forgotten.marks(source.name).with_person(self._person.pseudonym)
+    def _planned(self, name: str) -> Marks:
+        """What a source's rows will be compared with once the person is marked."""
+        mine = [(source, stream) for source, stream in self._sweep.streams if source.name == name]
+        keys = set[str]().union(*(self._theirs(*one) for one in mine))
+        return self._marks(name).with_rows(keys)
 
-    def _planned(self, source: Source, stream: Stream) -> Screen:
-        """The screen as it will be once the person is marked."""
-        keys = set[str]()
-        for other in source.streams.values():
-            keys |= self._theirs(source, other)
-        marks = self._marks(source).with_rows(keys)
-        return self._sweep.screen(source, stream).with_marks(marks)
+    def _marks(self, name: str) -> Marks:
+        """What is marked of a source, and the person."""
+        return self._forgotten.marks(name).with_person(self._person.pseudonym)
 
     def _theirs(self, source: Source, stream: Stream) -> set[str]:
         landing = self._context.warehouse.landing(source.name, stream.name)
         if landing.table() is None:
             return set()
-        screen = self._sweep.screen(source, stream).with_marks(self._marks(source))
+        screen = self._sweep.screen(source, stream).with_marks(self._marks(source.name))
         return keys_of_subjects(screen, landing)
 
     def _mark(self) -> None:

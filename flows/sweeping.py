@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 import polars as pl
@@ -15,7 +15,8 @@ from flows.history import summarise
 from flows.maintaining import catalog_streams
 from flows.screens import forgotten_of, screen_of
 from schemas.entities import ENTITIES
-from warehouse.forgetting import CoreSweep, swept_landing, swept_quarantine
+from warehouse.forgetting import CoreSweep, concerns, looked_at, swept_landing, swept_quarantine
+from warehouse.forgotten import Marks
 from warehouse.purge import copies
 from warehouse.screening import Screen
 from warehouse.traces import Traces
@@ -110,7 +111,7 @@ class Sweep:
 
     def is_traced(self, traces: Traces) -> bool:
         """Whether old files, logs, or tables that only a release shows still name somebody."""
-        for path, screen in self._screens():
+        for path, screen in self.screens():
             if traces.of_landing(f"{self._uri}/{path}", screen):
                 return True
         named = [f"{self._uri}/restricted/{name}" for name in ("quarantine", "reconcile")]
@@ -127,6 +128,47 @@ class Sweep:
         """How the rows of a stream are judged."""
         return screen_of(self._context, source.name, stream, needle=self._needle)
 
+    def screens(self) -> Iterator[tuple[str, Screen]]:
+        """Every landing table, and how its rows are judged."""
+        for source, stream in self.streams:
+            path = f"restricted/landing/{source.name}/{stream.name}"
+            yield path, self.screen(source, stream)
+        for path in self.not_mapped:
+            marks = self._forgotten.marks(path.split("/")[-2])
+            yield path, Screen(feeds=(), marks=marks, key=(), needle=self._needle)
+
+    def sources(self) -> set[str]:
+        """The sources that the warehouse has rows of, or the catalog."""
+        found = {path.split("/")[-2] for path, _ in self.screens()}
+        for name in ENTITIES:
+            core = self._context.warehouse.core(name)
+            if core is not None:
+                found |= set(core.scan().select("_source").unique().collect()["_source"])
+        return found
+
+    def unmapped_rows(self, marks: Mapping[str, Marks]) -> dict[str, int]:
+        """Table of core to rows that no stream of today's catalog maps and that have to go.
+
+        Args:
+            marks: Source to whom it is to forget.
+        """
+        places = {"_source": [s.name for s, _ in self.streams],
+                  "_stream": [t.name for _, t in self.streams]}  # fmt: skip
+        mapped = pl.LazyFrame(places, schema=dict.fromkeys(places, pl.String))
+        counts = {}
+        for name, entity in ENTITIES.items():
+            core = self._context.warehouse.core(name)
+            if core is None:
+                continue
+            columns = looked_at(entity, with_text=self._needle is not None)
+            others = core.scan().join(mapped, on=list(places), how="anti")
+            rows = others.select("_source", *columns).collect(engine="streaming")
+            counts[f"analysts/core/{name}"] = sum(
+                int(concerns(part, entity, marks[part["_source"][0]], self._needle).sum())
+                for part in rows.partition_by("_source")
+            )
+        return counts
+
     def with_rows(self) -> list[str]:
         """The tables that hold rows of people, or did."""
         known = table_paths(self._uri, catalog_streams(self._context))
@@ -140,19 +182,10 @@ class Sweep:
         return tuple(path for path in landings if path not in mapped)
 
     def _landings(self) -> Iterator[tuple[str, dict[str, int]]]:
-        for path, screen in self._screens():
+        for path, screen in self.screens():
             *_, source_name, stream_name = path.split("/")
             landing = self._context.warehouse.landing(source_name, stream_name)
             yield path, swept_landing(landing, screen)
-
-    def _screens(self) -> Iterator[tuple[str, Screen]]:
-        """Every landing table, and how its rows are judged."""
-        for source, stream in self.streams:
-            path = f"restricted/landing/{source.name}/{stream.name}"
-            yield path, self.screen(source, stream)
-        for path in self.not_mapped:
-            marks = self._forgotten.marks(path.split("/")[-2])
-            yield path, Screen(feeds=(), marks=marks, key=(), needle=self._needle)
 
     def _quarantine(self) -> int:
         places: dict[tuple[str, str], pl.DataFrame] = {}

@@ -77,7 +77,9 @@ def show_forgotten(report: ForgetReport) -> None:
     if not report.found:
         say("No row was found: nobody here has this number.")
         _say_not_mapped(report)
-        if not report.dry_run:
+        if report.dry_run:
+            say("Old files and releases weren't looked into: without --dry-run they are.")
+        else:
             say("It is marked all the same: rows that come with it won't land.")
             say(f"Releases and old files are as they were. Receipt {report.forget_id}.")
         return

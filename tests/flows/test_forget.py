@@ -464,6 +464,27 @@ def test_a_dry_run_counts_what_is_done_and_changes_nothing(desk: Desk) -> None:
     assert landing
 
 
+@pytest.mark.parametrize("by", ["number", "key"])
+@pytest.mark.parametrize("yaml", [None, "source: so-thu\nconnectr: x\n"], ids=["gone", "broken"])
+def test_a_dry_run_looks_where_no_source_maps_what_is_there(
+    desk: Desk, by: str, yaml: str | None
+) -> None:
+    key = pseudonym(desk, GONE)
+    words = ["--json", *(["--key", key] if by == "key" else [])]
+    path = desk.nights.root / "sources" / "so-thu.yaml"
+    if yaml is None:
+        path.unlink()
+    else:
+        path.write_text(yaml, "utf-8")
+    before = everything(desk)
+    told = json.loads(desk.command("forget", "--dry-run", *words, given=GONE).stdout)
+    assert everything(desk) == before
+    done = json.loads(desk.command("forget", "--reason", "x", *words, given=GONE).stdout)
+    counted = {n: c for n, c in done["removed"].items() if not n.startswith("restricted/quar")}
+    assert (told["found"], told["removed"], told["emptied"]) == (True, counted, done["emptied"])
+    assert "analysts/core/dossier" in counted
+
+
 def test_the_number_is_never_taken_from_the_command_line(desk: Desk, tmp_path: Path) -> None:
     assert desk.command("forget", GONE, "--reason", "x").exit_code == 2
     assert desk.command("forget", given=GONE).exit_code == 2  # no reason
@@ -521,6 +542,7 @@ def test_a_number_that_nobody_has_is_said_so_marked_and_leaves_releases_alone(de
     known = Releases(desk.nights.warehouse).all()
     asked = desk.command("forget", "--dry-run", given=NOBODY)
     assert "No row was found: nobody here has this number." in asked.output
+    assert "Old files and releases weren't looked into" in asked.output
     done = desk.command("forget", "--reason", "x", given=NOBODY)
     assert done.exit_code == 0, done.output
     assert "No row was found: nobody here has this number." in done.output
