@@ -36,11 +36,13 @@ class Fault:
         kind: What sort of thing is wrong, in a word or two.
         what: What happened and where.
         step: What to do next.
+        is_defect: The program is wrong, and nobody's data.
     """
 
     kind: str
     what: str
     step: str
+    is_defect: bool = False
 
 
 _FAMILIES: tuple[tuple[type[LienThongError], str, str], ...] = (
@@ -81,6 +83,7 @@ def told(error: BaseException) -> Fault:
         what=f"{_type_name(error)}{_where(error)}. This is a defect of the program, not of your "
         "data.",
         step="Run the command again with `lienthong --debug` and report it.",
+        is_defect=True,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import IO, Any, Literal
 
+from flows.faults import frames, told
 from flows.receipts import Receipt
 
 LOGGER = "lienthong"
@@ -37,6 +38,14 @@ def event(name: str, *, level: int = logging.INFO, **fields: object) -> None:
     logging.getLogger(LOGGER).log(
         level, "%s", text, extra={_EVENT: name, _FIELDS: known}, stacklevel=2
     )
+
+
+def defect_event(error: BaseException) -> None:
+    """Writes the way of an error that stops nobody, where it is a defect of the program."""
+    fault = told(error)
+    if fault.is_defect:
+        way = " | ".join(line.strip() for line in frames(error))
+        event("defect", level=logging.ERROR, error=fault.what, way=way)
 
 
 def receipt_event(receipt: Receipt) -> None:

@@ -30,7 +30,7 @@ from pydantic import Field
 from flows import settings, steps
 from flows.backfilling import streams_to_backfill
 from flows.faults import cleaned, told
-from flows.logs import event, receipt_event
+from flows.logs import defect_event, event, receipt_event
 from flows.outcome import FAIL_ABOVE, night_report, night_sentence, night_status
 from flows.progress import LineProgress
 from flows.receipts import NightReport, Receipt, SyncOptions, explained
@@ -94,6 +94,7 @@ def tellable(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever it is, Prefect would print it
+            defect_event(error)
             clean = cleaned(error)
         raise clean  # outside of the handler: it has no context that a traceback would show
 

@@ -17,6 +17,7 @@ from flows.context import Context, feed_of
 from flows.faults import told
 from flows.history import finish
 from flows.integrating import integrate_streams
+from flows.logs import defect_event
 from flows.quarantined import MASK
 from flows.receipts import Receipt
 from flows.reconciliation import ReconcileOptions, Reconciliation
@@ -124,6 +125,7 @@ def failed_reconciliation(
     source: str, stream: str, sync_id: str, error: BaseException, seconds: float
 ) -> Reconciliation:
     """The report of a stream that broke; the error's text only where it is one of ours."""
+    defect_event(error)
     fault = told(error)
     return Reconciliation(
         source=source, stream=stream, sync_id=sync_id, status="failed", error=fault.what,

@@ -12,6 +12,7 @@ from flows.context import Context
 from flows.evening import even_tables, not_of_one_moment
 from flows.faults import told
 from flows.history import runs_of, summary_uri
+from flows.logs import defect_event
 from flows.views import FRESHNESS, QUARANTINE_SUMMARY, write_views
 from flows.who import checked_reason
 from schemas.entities import ENTITIES
@@ -88,7 +89,10 @@ def release_of_night(context: Context) -> NightRelease:
     try:
         report = publish_release(context)
     except (Exception, PanicException) as error:  # noqa: BLE001 - the night's rows are in core
-        return NightRelease(blocked=(told(error).what,))
+        defect_event(error)
+        fault = told(error)
+        what = f"{fault.what} {fault.step}" if fault.is_defect else fault.what
+        return NightRelease(blocked=(what,))
     if report.release is not None:
         return NightRelease(number=report.release.id)
     blocking = (one for one in report.findings if one.severity == "block")

@@ -21,6 +21,7 @@ from flows.faults import told
 from flows.history import finish
 from flows.integrating import integrate_streams
 from flows.lines import Line, Turns
+from flows.logs import defect_event
 from flows.looking import list_sources, status
 from flows.maintaining import maintain, maintain_of_night
 from flows.outcome import night_report
@@ -169,6 +170,7 @@ def failed_receipt(
     source: str, stream: str, sync_id: str, error: BaseException, seconds: float
 ) -> Receipt:
     """The receipt of a stream that broke; the error's text only where it is one of ours."""
+    defect_event(error)
     fault = told(error)
     return Receipt(
         source=source,

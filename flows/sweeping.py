@@ -12,6 +12,7 @@ from flows.catalog import Source, Stream
 from flows.context import Context, feeds_into, new_sync_id
 from flows.faults import told
 from flows.history import summarise
+from flows.logs import defect_event
 from flows.maintaining import catalog_streams
 from flows.screens import forgotten_of, screen_of
 from schemas.entities import ENTITIES
@@ -48,6 +49,7 @@ def forget_marked(context: Context, names: Collection[str]) -> dict[str, BaseExc
         try:
             Sweep(context, only={name}).do()
         except (Exception, PanicException) as error:  # noqa: BLE001 - no source stops another one
+            defect_event(error)
             broken[name] = error
     return broken
 

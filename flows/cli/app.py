@@ -201,7 +201,8 @@ def main(
         if hasattr(stream, "reconfigure"):  # a name that the terminal can't show is no failure
             stream.reconfigure(errors="backslashreplace")
     # On a screen the tables and remarks say it; a log line would say it twice.
-    usual: logs.Level = "off" if sys.stderr.isatty() else "error" if quiet else "info"
+    on_screen: logs.Level = "error" if debug else "off"  # of a defect the line has the way
+    usual: logs.Level = on_screen if sys.stderr.isatty() else "error" if quiet else "info"
     logs.configure(level=log_level or usual, form=log_format)
     logging.captureWarnings(True)
     context.obj = Settings(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from flows import releasing, steps
 from flows.cli import main
 from flows.steps import nightly, open_context
 from tests.flows.cli_office import BROKEN_YAML, CSV, PERSON, Office, open_office
@@ -150,6 +151,24 @@ def test_a_night_whose_release_breaks_unexpectedly_still_tells_its_receipts(
     report = nightly(context)
     assert [receipt.read for receipt in report.receipts] == [3]
     assert (report.release, len(report.blocked), report.status) == (None, 1, "degraded")
+
+
+def test_a_defect_in_a_night_shows_its_way_and_what_to_do(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defective(*_: object) -> None:
+        raise KeyError(PERSON)
+
+    monkeypatch.setattr(releasing, "even_tables", defective)
+    done = run(office, "--debug", "nightly")
+    assert done.exit_code == 3, done.output
+    assert "This is a defect of the program" in done.stdout
+    assert "Run the command again with `lienthong --debug` and report it." in done.stdout
+    assert "in release_of_night" in done.stderr
+    assert "in _published" in done.stderr
+    assert PERSON not in done.output
+    monkeypatch.setattr(steps, "integrate_streams", defective)
+    assert "in _attempt" in run(office, "--debug", "sync", "--full").stderr
 
 
 def test_a_file_of_a_release_that_is_gone_is_no_defect_of_the_program(office: Office) -> None:
