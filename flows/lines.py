@@ -7,14 +7,19 @@ readers read streams of one.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
+from polars.exceptions import PanicException
+
 from connectors.protocol import Connector
 from flows.catalog import Source
+from flows.faults import told
+from flows.logs import event
 
 
 class Line:
@@ -37,10 +42,16 @@ class Line:
             raise
 
     def hang_up(self) -> None:
-        """Gives the connection back."""
-        connector, self._connector, self._source = self._connector, None, None
-        if connector is not None:
+        """Gives the connection back; what breaks then breaks nobody's read, and is logged."""
+        connector, source = self._connector, self._source
+        self._connector = self._source = None
+        if connector is None or source is None:
+            return
+        try:
             connector.close()
+        except (Exception, PanicException) as error:  # noqa: BLE001 - what was read of it has landed
+            what = told(error).what
+            event("not hung up", level=logging.WARNING, source=source.name, problem=what)
 
     def __enter__(self) -> Line:
         return self

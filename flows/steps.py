@@ -94,32 +94,7 @@ def sync(context: Context, source_names: Sequence[str], options: SyncOptions) ->
     sync_id = new_sync_id()
     receipts = broken_yaml(context.catalog, sync_id) if not source_names else []
     wanted = context.catalog.places(source_names, only=options.stream)
-
-    turns = Turns(wanted)
-    read: dict[int, LandResult | Receipt] = {}
-
-    def reader(_: int) -> None:
-        with Line() as line:
-            number = turns.next(None)
-            while number is not None:
-                place = wanted[number]
-                read[number] = _attempt(
-                    lambda place=place: read_and_land(  # type: ignore[misc]
-                        context, *place, options=options, sync_id=sync_id, line=line
-                    ),
-                    [place],
-                    sync_id,
-                )
-                number = turns.next(number)
-
-    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="read") as pool:
-        try:
-            list(pool.map(reader, range(READERS)))
-        except KeyboardInterrupt:
-            context.stop.set()
-            turns.give_up()
-            raise
-    results = [read[number] for number in range(len(wanted))]
+    results = _read_all(context, wanted, options, sync_id)
     receipts += [result for result in results if isinstance(result, Receipt)]
     lands = [result for result in results if isinstance(result, LandResult)]
     for entity, chosen in _by_entity(context, lands).items():
@@ -214,6 +189,38 @@ def unswept_receipts(
         )
         for name, error in forget_marked(context, names).items()
     ]
+
+
+def _read_all(
+    context: Context, wanted: Sequence[tuple[str, str]], options: SyncOptions, sync_id: str
+) -> list[LandResult | Receipt]:
+    """Reads streams side by side: of each what landed, or the receipt of what broke."""
+    turns = Turns(wanted)
+    read: dict[int, LandResult | Receipt] = {}
+
+    def one(place: tuple[str, str], line: Line) -> LandResult | Receipt:
+        return _attempt(
+            lambda: read_and_land(context, *place, options=options, sync_id=sync_id, line=line),
+            [place],
+            sync_id,
+        )
+
+    def reader() -> None:
+        with Line() as line:
+            number = turns.next(None)
+            while number is not None:
+                read[number] = one(wanted[number], line)
+                number = turns.next(number)
+
+    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="read") as pool:
+        try:
+            for at_work in [pool.submit(reader) for _ in range(READERS)]:
+                at_work.result()
+        except KeyboardInterrupt:
+            context.stop.set()
+            turns.give_up()
+            raise
+    return [read[number] for number in range(len(wanted))]
 
 
 def _by_entity(context: Context, lands: Iterable[LandResult]) -> dict[str, list[LandResult]]:
