@@ -96,16 +96,31 @@ def releases_of(warehouse_uri: str) -> Releases:
 
 
 def release_behind_core(warehouse_uri: str) -> Release | None:
-    """The release that analysts see, where core has moved on since; None also without a release."""
+    """The release that analysts see, where core has other rows; None also without a release."""
     release = shown_release(warehouse_uri)
     if release is None:
         return None
     uri = warehouse_uri.rstrip("/")
     for name in ENTITIES:
-        core, part = Table.open(f"{uri}/analysts/core/{name}"), release.parts.get(name)
-        if core is not None and (part is None or part.version != core.version):
+        path = f"analysts/core/{name}"
+        core, part = Table.open(f"{uri}/{path}"), release.parts.get(name)
+        if core is None or (part and (part.path, part.version) == (path, core.version)):
+            continue
+        if _shown(core) != _shown(release.table(uri, name)):
             return release
     return None
+
+
+def _shown(table: Table | None) -> tuple[int, int]:
+    """How many rows of a table analysts see, and a sum over them, in whatever order they lie."""
+    if table is None:
+        return 0, 0
+    seen = pl.struct(
+        "_source", "_key", "_row_hash", "_is_stale", pl.col("_warnings").list.join(",")
+    )
+    alive = table.scan().filter(pl.col("_deleted_at").is_null())
+    counted = alive.select(pl.len(), seen.hash().sum()).collect(engine="streaming")
+    return counted.row(0)
 
 
 def shown_release(warehouse_uri: str) -> Release | None:

@@ -109,10 +109,22 @@ def receipts_status(receipts: Iterable[Receipt]) -> RunStatus:
 
 
 def remind_to_publish(settings: Settings) -> None:
-    """Says how analysts get to see what a repair by hand brought into core."""
+    """Says how analysts get to see what a repair by hand brought into core.
+
+    It is done by then, whatever becomes of this.
+    """
+    from polars.exceptions import PanicException
+
+    from flows.faults import told
+    from flows.logs import defect_event
     from flows.query import release_behind_core
 
-    release = release_behind_core(settings.warehouse)
+    try:
+        release = release_behind_core(settings.warehouse)
+    except (Exception, PanicException) as error:  # noqa: BLE001 - a reminder undoes no repair
+        defect_event(error)
+        note(f"Whether analysts see it already could not be looked up: {told(error).what}")
+        return
     if release is not None:
         note(
             f"Analysts go on seeing release {release.id} until the next night; "

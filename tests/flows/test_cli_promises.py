@@ -103,10 +103,15 @@ def test_who_repairs_core_by_hand_is_told_that_analysts_see_it_with_the_next_rel
     assert PUBLISH in run(office, "rebuild", "xa-thu").stderr
     assert run(office, "release", "publish").exit_code == 0
     assert PUBLISH not in run(office, "reconcile", "--repair").output
+    assert PUBLISH not in run(office, "rebuild", "xa-thu").output  # core has the same rows
     office.write_csv(CSV.replace("Đăng ký kết hôn", "Đăng ký lại"))
     assert PUBLISH not in run(office, "reconcile").output
     done = run(office, "reconcile", "--repair")
     assert (done.exit_code, PUBLISH in done.stderr) == (0, True), done.output
+    for path in Path(office.warehouse, "analysts", "releases").glob("*.parquet"):
+        path.unlink()
+    done = run(office, "rebuild", "xa-thu")
+    assert (done.exit_code, "could not be looked up" in done.stderr) == (0, True), done.output
 
 
 @pytest.mark.parametrize(
