@@ -8,7 +8,7 @@ from typing import Literal
 
 from flows.context import Context
 from schemas.errors import ConfigError
-from schemas.personal import looks_personal
+from schemas.personal import tells_a_person
 from warehouse.acts import Act
 
 _LONGEST = 500
@@ -58,7 +58,7 @@ def checked_reason(reason: str) -> str:
     if len(text) > _LONGEST:
         message = f"--reason has {len(text)} characters; at most {_LONGEST} are kept"
         raise ConfigError(message)
-    if looks_personal(text):
+    if tells_a_person(text):
         message = (
             "--reason holds a number as long as a person's, or an e-mail address. It is kept: say "
             "it without"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import unicodedata
 from typing import Final
 
 import polars as pl
@@ -46,11 +47,31 @@ _WORDS: Final = (
 
 
 _NUMBER_OR_ADDRESS: Final = re.compile(r"[0-9]{9}|@")
+_UNSEEN: Final = re.compile("[\u200b-\u200d\u2060\ufeff]")
+_DAY: Final = re.compile(
+    r"(?<![0-9])(?<![0-9][.-])"
+    r"(?:(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])(?:-[0-3][0-9])?"
+    r"|[0-3]?[0-9]([./-])(?:0?[1-9]|1[0-2])\1(?:19|20)?[0-9]{2})"
+    r"(?![.-]?[0-9])"
+)
+_DOSSIER: Final = re.compile(r"\b[A-Z][0-9]{2}(?:\.[0-9]{1,3})*-[0-9]{6}-[0-9]{1,6}\b")
+_IN_GROUPS: Final = re.compile(r"[0-9](?:[ .\u2010-\u2015-]{0,3}[0-9]){8}")
 
 
 def looks_personal(text: str) -> bool:
     """Whether a word holds a number as long as a person's, or an e-mail address."""
     return _NUMBER_OR_ADDRESS.search(text) is not None
+
+
+def tells_a_person(text: str) -> bool:
+    """Whether a sentence holds a number as long as a person's, in groups too, or an address.
+
+    Days (`2026-03-01`, `01/03/2026`), months (`2026-03`) and codes of dossiers
+    (`H41.15-240111-00012`) are none, however many there are.
+    """
+    plain = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    left = _DAY.sub("x", _DOSSIER.sub("x", plain))
+    return looks_personal(left) or _IN_GROUPS.search(left) is not None
 
 
 def pseudonymise(frame: pl.DataFrame, entity: Entity, key: bytes) -> pl.DataFrame:

@@ -134,7 +134,7 @@ def test_a_reason_that_names_a_person_is_refused_and_kept_nowhere(
     )
     assert run(office, "sync", "xa-thu").exit_code == 0
     assert run(office, "release", "publish").exit_code == 0
-    for reason in (f"đơn của {PERSON}", "đơn của a@b.vn"):
+    for reason in (f"đơn của {PERSON}", "đơn của a@b.vn", "đơn của 0400 9901 2345"):
         done = run(office, *words, "--reason", reason)
         assert done.exit_code == 2, done.output
         assert "--reason holds" in done.stderr

@@ -19,6 +19,7 @@ from schemas.personal import (
     fingerprint,
     normalised_identity,
     pseudonymise,
+    tells_a_person,
 )
 from tests.schemas.frames import frame_of
 
@@ -160,3 +161,29 @@ def test_a_short_key_is_refused_without_being_shown() -> None:
         with pytest.raises(ConfigError, match=f"6 bytes, at least {KEY_BYTES}") as raised:
             use()
         assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "đơn của 040099054321", "đơn của 0400 9905 4321", "040-099-054321", "040.099.054321",
+        "040 - 099 - 054 321", "0400–9905–4321", "040\u200b099\u200b054321",
+        "０４００９９０５４３２１", "ngày 01.03.2026 của 0400 9905 4321", "gọi 0912 345 678", "gửi a@b.vn",
+        "0400-2026-03-01-99",
+    ],
+)  # fmt: skip
+def test_a_sentence_tells_a_person_by_a_number_in_whatever_groups(text: str) -> None:
+    assert tells_a_person(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "theo đơn số 12", "công văn 123/STP", "quyết định 1234/2026/QĐ-UBND",
+        "đọc lại 2026-03-01 - 2026-04-01", "từ 01.03.2026 đến 01.04.2026 12 hồ sơ",
+        "2026-03 2026-04 2026-05", "ngày 1-3-26 12-4-26", "lúc 2026-03-01 12:30:45",
+        "hồ sơ H41.15-240111-00012", "release 12, 13, 14, 15, 16",
+    ],
+)  # fmt: skip
+def test_days_and_numbers_of_documents_tell_nobody(text: str) -> None:
+    assert not tells_a_person(text)
