@@ -81,7 +81,7 @@ def open_context(
     sources_dir: Path,
     progress: Progress | None = None,
     read_only: bool = False,
-    names: Sequence[str] = (),
+    names: Sequence[str] | None = None,
 ) -> Context:
     """Opens the catalog, then the warehouse.
 
@@ -90,16 +90,17 @@ def open_context(
         sources_dir: Folder of the source YAML files.
         progress: Told how far streams are.
         read_only: Never make a warehouse where there is none.
-        names: Sources that have to be there before a warehouse is made for them.
+        names: Sources that have to be there, before a warehouse is made or opened for them; none
+            of them: any. None: where no warehouse is made, none has to be.
 
     Raises:
-        ConfigError: There is no sources folder, it holds no source where a warehouse may be made,
-            or not a named one; or the person key can't be read.
+        ConfigError: There is no sources folder, it holds no source where one has to be there, or
+            not a named one; or the person key can't be read.
         WarehouseError: No warehouse (when `read_only`), a newer format, another person key.
     """
     catalog = load_catalog(sources_dir)
-    if not read_only:
-        catalog.demand(names)
+    if names is not None or not read_only:
+        catalog.demand(names or ())
     store = Warehouse.open(warehouse_uri, create=not read_only)
     return Context(catalog=catalog, store=store, progress=progress)
 

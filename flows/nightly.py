@@ -325,7 +325,8 @@ def _chosen(
         chosen.demand_active()
         if options.interval is not None:
             return [(source, one.name) for one in streams_to_backfill(chosen, options)], []
-        names = [chosen.stream(only).name] if (only := options.stream) else list(chosen.streams)
+        only = options.stream
+        names = chosen.streams if only is None else [chosen.stream(only).name]
         return [(source, name) for name in names], []
     every = context.catalog.sources.items()
     streams = [(name, stream) for name, one in every if not one.retired for stream in one.streams]

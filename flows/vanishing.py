@@ -21,7 +21,7 @@ def finder(connector: Connector, spec: StreamSpec, read: ReadStamp) -> Finder | 
     keys are listed.
 
     Returns:
-        See `warehouse.landing.ReadEnd.vanished`; None where nothing looks for deletes.
+        See `warehouse.landing_read.ReadEnd.vanished`; None where nothing looks for deletes.
     """
     if spec.cursor is None or not spec.cursor.deletes or not isinstance(connector, Comparing):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -132,10 +132,29 @@ def remind_to_publish(settings: Settings) -> None:
         )
 
 
-def existing(settings: Settings) -> Context:
-    """The warehouse and catalog of a command that only looks: nothing is created."""
+def existing(settings: Settings, names: Sequence[str] | None = None) -> Context:
+    """The warehouse and catalog of a command that makes none.
+
+    Args:
+        settings: The global options.
+        names: See `flows.context.open_context`.
+    """
     from flows.steps import open_context
 
     return open_context(
-        warehouse_uri=settings.warehouse, sources_dir=settings.sources, read_only=True
+        warehouse_uri=settings.warehouse, sources_dir=settings.sources, read_only=True, names=names
     )
+
+
+def left_out(names: Iterable[str], what: str) -> RunStatus:
+    """Names sources whose YAML is wrong, and what was not done for it; what the command ends with.
+
+    Args:
+        names: The sources.
+        what: For instance `not checked`.
+    """
+    status: RunStatus = "done"
+    for name in names:
+        status = "degraded"
+        note(f"{name}: {what}, its YAML can't be read: `lienthong check {name}` says why")
+    return status

@@ -12,7 +12,7 @@ import click
 from connectors.sampling import MOST_SAMPLE_ROWS, SAMPLE_ROWS
 from flows import progress
 from flows.cli.common import Settings, json_option, leave, pass_settings
-from flows.output import Column, note, print_json, print_table
+from flows.output import Column, note, print_json, print_table, say
 from flows.receipts import RunStatus, StreamCheck
 from schemas.errors import ConfigError, LienThongError
 
@@ -129,6 +129,9 @@ def verdict(checks: Sequence[StreamCheck]) -> RunStatus:
 
 def show_checks(checks: Sequence[StreamCheck]) -> None:
     """A summary table, then what is worth a person's attention, stream by stream."""
+    if not checks:
+        say("Every source is retired: nothing to check.")
+        return
     rows = [
         (
             one.source, one.stream, one.status, f"{len(one.columns_mapped)} of "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows import progress
-from flows.cli.common import Settings, existing, json_option, pass_settings
+from flows.cli.common import Settings, existing, json_option, leave, left_out, pass_settings
 from flows.output import Column, note, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def forget(
         print_json(report)
     else:
         show_forgotten(report)
+    leave(left_out(context.catalog.broken, "its rows were judged by the number alone"))
 
 
 def _number(path: Path | None) -> str:

@@ -11,6 +11,8 @@ from flows.cli.common import (
     Settings,
     existing,
     json_option,
+    leave,
+    left_out,
     pass_settings,
     remind_to_publish,
     reveal_options,
@@ -190,7 +192,10 @@ def replay(settings: Settings, /, *, dry_run: bool, as_json: bool, **which: Unpa
     from flows.quarantined import Selection
     from flows.steps import replay as judge_again
 
-    lines = judge_again(existing(settings), Selection(**which), dry_run=dry_run)
+    wanted = Selection(**which)
+    named = [] if wanted.source is None else [wanted.source]
+    context = existing(settings, named)
+    lines = judge_again(context, wanted, dry_run=dry_run)
     if as_json:
         print_json(lines)
     elif lines:
@@ -199,6 +204,7 @@ def replay(settings: Settings, /, *, dry_run: bool, as_json: bool, **which: Unpa
             remind_to_publish(settings)
     else:
         say("No row that could be replayed is like that.")
+    leave(left_out(() if named else context.catalog.broken, "not replayed"))
 
 
 def show_replayed(lines: Sequence[ReplayLine]) -> None:

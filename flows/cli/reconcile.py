@@ -72,6 +72,7 @@ def reconcile(
             sources_dir=settings.sources,
             progress=shown,
             read_only=True,
+            names=names,
         )
         reports = reconcile_sources(
             context,

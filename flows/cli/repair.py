@@ -12,14 +12,15 @@ from flows.cli.common import (
     existing,
     json_option,
     leave,
+    left_out,
     pass_settings,
     receipts_status,
     remind_to_publish,
 )
 from flows.cli.run import show_receipts
 from flows.logs import receipt_event
-from flows.output import Column, note, print_json, print_table, say
-from flows.receipts import AuditFinding, RunStatus
+from flows.output import Column, print_json, print_table, say
+from flows.receipts import AuditFinding
 
 
 @click.command()
@@ -39,7 +40,7 @@ def rebuild(settings: Settings, *, name: str, as_json: bool) -> None:
     with progress.shown(quiet=settings.quiet) as shown:
         context = open_context(
             warehouse_uri=settings.warehouse, sources_dir=settings.sources, progress=shown,
-            read_only=True,
+            read_only=True, names=[name],
         )  # fmt: skip
         receipts = rebuild_source(context, name)
     for receipt in receipts:
@@ -67,14 +68,12 @@ def audit(settings: Settings, *, names: tuple[str, ...], as_json: bool) -> None:
     from flows.steps import audit as audit_sources
 
     with progress.busy("comparing core with landing", quiet=settings.quiet):
-        report = audit_sources(existing(settings), list(names))
+        report = audit_sources(existing(settings, names), list(names))
     if as_json:
         print_json(report)
-    else:
+    elif report.checked_rows or not report.not_checked:
         show_findings(report.findings, checked=report.checked_rows)
-        for name in report.not_checked:
-            note(f"{name}: not checked, its YAML can't be read: `lienthong check {name}` says why")
-    undecided: RunStatus = "degraded" if report.not_checked else "done"
+    undecided = left_out(report.not_checked, "not checked")
     leave("failed" if report.findings else undecided)
 
 

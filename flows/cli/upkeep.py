@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flows import progress
-from flows.cli.common import Settings, existing, json_option, leave, pass_settings
+from flows.cli.common import Settings, existing, json_option, leave, left_out, pass_settings, worst
 from flows.output import Column, note, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -51,12 +51,14 @@ def maintain(
         retention=retention, landing_older_than=landing_older_than, dry_run=dry_run
     )
     with progress.busy("looking after the tables", quiet=settings.quiet):
-        report = maintain(existing(settings), options)
+        context = existing(settings)
+        report = maintain(context, options)
     if as_json:
         print_json(report)
     else:
         show_maintenance(report)
-    leave(report.status)
+    broken = () if landing_older_than is None else context.catalog.broken
+    leave(worst([report.status, left_out(broken, "its copies stay in landing")]))
 
 
 def show_maintenance(report: MaintenanceReport) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from flows import releasing, steps
 from flows.cli import main
 from flows.steps import nightly, open_context
-from tests.flows.cli_office import BROKEN_YAML, CSV, PERSON, Office, open_office
+from tests.flows.cli_office import BROKEN_YAML, CSV, PERSON, YAML, Office, open_office
 from tests.flows.test_cli_docs import ALL
 from tests.flows.test_cli_verbs import run
 from tests.support.leaks import Heard
@@ -38,16 +38,19 @@ def test_examples_of_a_help_page_keep_their_lines() -> None:
     assert any(line.endswith("lienthong sync so-tu-phap      read, check, land") for line in lines)
 
 
-@pytest.mark.parametrize("verb", ["sync", "nightly", "check"])
+@pytest.mark.parametrize(
+    "words", ["sync", "nightly", "check", "reconcile", "audit", "rebuild x", "quarantine replay"]
+)
 def test_a_run_without_any_source_ends_with_2_and_makes_no_warehouse(
-    tmp_path: Path, verb: str
+    tmp_path: Path, words: str
 ) -> None:
     warehouse, sources = tmp_path / "warehouse", tmp_path / "sources"
     sources.mkdir()
-    words = ["--warehouse", str(warehouse), "--sources", str(sources), verb, "--json"]
-    done = CliRunner().invoke(main, words)
+    places = ["--warehouse", str(warehouse), "--sources", str(sources)]
+    done = CliRunner().invoke(main, [*places, *words.split(), "--json"])
     assert done.exit_code == 2, done.output
-    assert "`lienthong sources new`" in json.loads(done.stdout)["error"]["message"]
+    message = json.loads(done.stdout)["error"]["message"]
+    assert "`lienthong sources new`" in message or "holds no YAML file" in message
     assert not list(tmp_path.glob("warehouse*"))
 
 
@@ -65,6 +68,10 @@ def test_nothing_is_found_right_where_nothing_is_connected(office: Office, verb:
         (["sync", "xa-thử"], 2),
         (["backfill", "xa-thử", "--from", "1", "--to", "2", "--reason", "x"], 2),
         (["rebuild", "xa-thu"], 1),
+        (["rebuild", "xa-thử"], 2),
+        (["reconcile", "xa-thử"], 2),
+        (["audit", "xa-thử"], 2),
+        (["quarantine", "replay", "xa-thử"], 2),
     ],
 )
 def test_a_name_or_a_place_that_is_wrong_makes_no_warehouse(
@@ -75,7 +82,17 @@ def test_a_name_or_a_place_that_is_wrong_makes_no_warehouse(
     assert not list(office.root.glob("warehouse*"))
 
 
-@pytest.mark.parametrize("words", [["status"], ["reconcile"], ["audit"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["reconcile"],
+        ["audit"],
+        ["quarantine", "replay"],
+        ["forget", "--key", "0" * 32, "--dry-run"],
+        ["maintain", "--landing-older-than", "0"],
+    ],
+)
 def test_a_source_whose_yaml_is_wrong_is_named_and_no_command_about_all_ends_with_0(
     office: Office, words: list[str]
 ) -> None:
@@ -86,6 +103,20 @@ def test_a_source_whose_yaml_is_wrong_is_named_and_no_command_about_all_ends_wit
     assert done.exit_code == 3, done.output
     assert "xa-hong" in done.stderr
     assert run(office, *words, "--json").exit_code == 3
+
+
+def test_an_audit_that_could_look_at_nothing_proves_nothing(office: Office) -> None:
+    assert run(office, "sync").exit_code == 0
+    office.add_source("xa-thu", BROKEN_YAML.replace("xa-hong", "xa-thu"))
+    done = run(office, "audit")
+    assert (done.exit_code, done.stdout) == (3, ""), done.output
+    assert "xa-thu: not checked" in done.stderr
+
+
+def test_a_check_says_that_every_source_is_retired(office: Office) -> None:
+    office.add_source("xa-thu", YAML + "retired: true\n")
+    done = run(office, "check")
+    assert (done.exit_code, done.stdout) == (0, "Every source is retired: nothing to check.\n")
 
 
 def test_who_repairs_core_by_hand_is_told_that_analysts_see_it_with_the_next_release(
