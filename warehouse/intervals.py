@@ -5,7 +5,7 @@ Values are kept as text that says its kind, so that a state reads back what it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
@@ -95,6 +95,21 @@ def joined(intervals: Iterable[Interval]) -> Intervals:
 def without(intervals: Iterable[Interval], taken: Iterable[Interval]) -> Intervals:
     """The set of what lies in any of `intervals` and in none of `taken`."""
     return reduce(_cut, taken, joined(intervals))
+
+
+def not_before(intervals: Sequence[Interval], start: CursorValue | None) -> Intervals:
+    """What of some intervals doesn't lie before a value (None: everything), in order."""
+    every = joined(intervals)
+    if start is None:
+        return every
+    kept: list[Interval] = []
+    for one in every:
+        low, high = one.bounds
+        if low is None or not is_comparable(low, start) or low >= start:  # type: ignore[operator]
+            kept.append(one)
+        elif high > start:  # type: ignore[operator]
+            kept.append(Interval.of(start, high))
+    return tuple(kept)
 
 
 def within(intervals: Iterable[Interval], others: Iterable[Interval]) -> Intervals:

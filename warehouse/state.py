@@ -21,6 +21,7 @@ from warehouse.intervals import (
     encode_cursor,
     is_comparable,
     joined,
+    not_before,
     shown_cursor,
     within,
     without,
@@ -255,7 +256,7 @@ class StreamState:
         behind = [_begun_before(m, late_window) if m.low in ends else m for m in missing]
         tail = everything if low is None else Interval.of(_least(low, high), high)
         # The late window doesn't lead back behind the first row that there is.
-        return _not_before([*behind, tail], start)
+        return not_before([*behind, tail], start)
 
     def next_low(self, late_window: timedelta | int) -> CursorValue | None:
         """Where the read of what is new starts: None reads everything.
@@ -434,20 +435,6 @@ def _begun_before(gap: Interval, late_window: timedelta | int) -> Interval:
     """A gap with the late window in front."""
     low, high = gap.bounds
     return gap if low is None else Interval.of(_back(low, late_window), high)
-
-
-def _not_before(intervals: Sequence[Interval], start: CursorValue | None) -> Intervals:
-    every = joined(intervals)
-    if start is None:
-        return every
-    kept: list[Interval] = []
-    for one in every:
-        low, high = one.bounds
-        if low is None or not is_comparable(low, start) or low >= start:  # type: ignore[operator]
-            kept.append(one)
-        elif high > start:  # type: ignore[operator]
-            kept.append(Interval.of(start, high))
-    return tuple(kept)
 
 
 def _least(one: CursorValue, other: CursorValue) -> CursorValue:

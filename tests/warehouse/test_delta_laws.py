@@ -26,7 +26,7 @@ from warehouse.landing_stamp import ReadStamp
 from warehouse.quarantine import Quarantine
 from warehouse.rebuild import rebuild
 
-EXAMPLES = 25
+EXAMPLES = 15
 # Shrinking a story of nights takes minutes: the failing story itself is told instead.
 SETTINGS = settings(
     max_examples=EXAMPLES,

@@ -12,7 +12,7 @@ import hypothesis.strategies as st
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from schemas.rows import LANDING
 from warehouse import landing
@@ -114,7 +114,7 @@ def replaced(state: StreamState, files: dict[str, LandedFile]) -> StreamState:
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_the_newest_word_counts_however_the_read_is_cut(data: st.DataObject) -> None:
     """Lines are added at the end, or one is corrected to what nobody has said before."""
     with TemporaryDirectory() as path, pytest.MonkeyPatch.context() as patch:

@@ -61,6 +61,14 @@ def replayed(house: House, into: Into, share: st.SearchStrategy[int] | int = 1) 
     )  # fmt: skip
 
 
+def replayed_until_nothing_is_new(house: House, into: Into) -> None:
+    """Every rejection of an entity, those too that a replay brings."""
+    now, before = quarantine(house, into), None
+    while before is None or not now.equals(before):
+        replayed(house, into)
+        now, before = quarantine(house, into), now
+
+
 def quarantine(house: House, into: Into) -> pl.DataFrame:
     rows = house.integration(into).quarantine.scan().filter(pl.col("entity") == into.entity)
     names = [*PLACE, "_key", "_landing_key", "rules", "_version", "_tombstone"]
@@ -154,14 +162,17 @@ def test_a_replay_done_twice_writes_nothing_the_second_time(
 def test_any_order_of_replays_gives_the_same(
     nights: list[list[Row]], key: str, codes: dict[str, str]
 ) -> None:
+    """A stricter YAML rejects what lines of these keys have said of others: they are next."""
     with tempfile.TemporaryDirectory() as folder:
         first = opened(folder, nights, key=key)
         ends = []
-        for name, shares in (("one", (3, 2, 1)), ("other", (1,)), ("third", (2, 1, 3))):
+        for name, shares in (("one", (3, 2)), ("other", ()), ("third", (2, 1, 3))):
             house = under(first, codes, key=key, folder=Path(folder) / name)
             for share in shares:
                 for into in house.mapping.into:
                     replayed(house, into, share)
+            for into in house.mapping.into:
+                replayed_until_nothing_is_new(house, into)
             ends.append([(house.core(i), quarantine(house, i)) for i in house.mapping.into])
         for end in ends[1:]:
             for (core, held), (other_core, other_held) in zip(ends[0], end, strict=True):
