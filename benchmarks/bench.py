@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.measuring import Measure
 from benchmarks.office import Office, office
 
 
@@ -26,6 +27,7 @@ class Bench:
     folder: Path
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
     _kept: dict[str, object] = field(default_factory=dict, repr=False)
+    _taken: dict[str, list[Measure]] = field(default_factory=dict, repr=False)
 
     def rows(self, full: int) -> int:
         """So many rows at this scale."""
@@ -52,6 +54,12 @@ class Bench:
             make(path)
             self._kept[name] = path
         return path
+
+    def taken(self, name: str, take: Callable[[], list[Measure]]) -> list[Measure]:
+        """Measures of this run that more than one group looks at, taken once."""
+        if name not in self._taken:
+            self._taken[name] = take()
+        return self._taken[name]
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from benchmarks import ours, truth
 from benchmarks.bench import Bench
 from benchmarks.measuring import Measure, Row, as_expected, beside
-from benchmarks.postgres import ROWS, changed_night, whole
+from benchmarks.postgres import ROWS, changed_nights, whole
 
 _MOST_MIB = 1024
 
@@ -18,10 +18,7 @@ def changes(bench: Bench) -> Iterator[Row]:
     small, large = (
         bench.office.dossiers(bench.rows(count), scale=bench.scale) for count in (ROWS, 5 * ROWS)
     )
-    on_small, on_large = [], []
-    for _ in range(bench.runs(3)):
-        on_large.append(changed_night(bench, large))
-        on_small.append(changed_night(bench, small))
+    on_large, on_small = changed_nights(bench, large), changed_nights(bench, small)
     yield beside(
         f"1 % of {bench.rows(ROWS):,} changed, on a core of {bench.rows(5 * ROWS):,}",
         ours=on_large, peer=f"the same on a core of {bench.rows(ROWS):,}", theirs=on_small,

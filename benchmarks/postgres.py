@@ -98,6 +98,15 @@ def loaded(bench: Bench, database: str) -> Path:
     return bench.once(f"warehouse-{database}", make)
 
 
+def changed_nights(bench: Bench, database: str) -> list[Measure]:
+    """`changed_night`, as often as a thing is measured."""
+
+    def take() -> list[Measure]:
+        return [changed_night(bench, database) for _ in range(bench.runs(3))]
+
+    return bench.taken(f"changed {database}", take)
+
+
 def changed_night(bench: Bench, database: str) -> Measure:
     """One night of ours over a copy of `loaded`, in which 1 % of a million changed."""
     url = bench.office.url(bench.office.changed(database, scale=bench.scale))
@@ -129,9 +138,9 @@ def _first(bench: Bench, url: str, expected: dict[str, Any]) -> tuple[list[Measu
 def _night(bench: Bench, database: str, first: Path) -> Row:
     url = bench.office.url(bench.office.changed(database, scale=bench.scale))
     expected = truth.of_office(url)
-    mine, theirs = [], []
-    for _ in range(bench.runs(3)):
-        mine.append(changed_night(bench, database))
+    mine = changed_nights(bench, database)
+    theirs = []
+    for _ in mine:
         with bench.copy(first) as folder:
             done = run("benchmarks.postgres:dlt", url=url, folder=str(folder))
             theirs.append(as_expected("dlt", done, whole(expected)))
