@@ -28,6 +28,7 @@ from warehouse.prior import Prior
 _PLACE: Final = ["_file", "_key"]
 _MARKS: Final = ["_key", "_row_hash"]
 _ROW: Final = [*_PLACE, "_row_hash"]
+_ORDER: Final = ["_landing_version", "_row"]
 _ORIGIN: Final = {"_file": pl.String, "_file_hash": pl.String, "_line": pl.Int64}
 _SAID: Final = {**dict.fromkeys(_MARKS, pl.String), "_row": pl.Int64, **_ORIGIN}
 AGAIN: Final = ("_key", "_row_hash", "_place", *_ORIGIN)
@@ -48,7 +49,7 @@ class FilesAgain:
         self, table: Table, files: Mapping[str, int], *, prior: Callable[[], Prior]
     ) -> None:
         self._table = table
-        self._before = table.scan().filter(~pl.col("_tombstone"))
+        self._before = table.scan()
         self._files = files
         self._prior = prior
         self._looked: set[str] = set()
@@ -85,6 +86,8 @@ class FilesAgain:
 
     def left(self) -> pl.DataFrame:
         """Landed rows that land once more at the end of the read (AGAIN)."""
+        if not self._counts:
+            return Prior.no_marks()  # no row has come
         nothing = pl.DataFrame(schema={**_SAID, "is_fresh": pl.Boolean})
         due = self._due(self._told(nothing), still_open=None)
         return _again(due.sort("_row").group_by(_MARKS).last())
@@ -178,12 +181,19 @@ class FilesAgain:
         return placed
 
     def _ever_landed(self, marks: pl.DataFrame) -> pl.DataFrame:
-        """Those of some (key, hash) that landed before this read, of whatever file."""
+        """Those of some (key, hash) that landed before this read, of whatever file.
+
+        None of a key that is buried: who comes again is new.
+        """
         if not marks.height:
             return marks
-        held = self._before.select(_MARKS).join(marks.lazy(), on=_MARKS, how="semi").unique()
+        keys = marks.select("_key").unique()
+        held = self._before.join(keys.lazy(), on="_key", how="semi")
         with unless_purged(self._table.uri):
-            return held.collect(engine="streaming")
+            rows = held.select(*_MARKS, *_ORDER, "_tombstone").collect(engine="streaming")
+        last = rows.sort(_ORDER).group_by("_key").last().filter("_tombstone")
+        alive = rows.filter(~pl.col("_tombstone")).join(last, on="_key", how="anti")
+        return marks.join(alive.select(_MARKS).unique(), on=_MARKS, how="semi")
 
     def _path(self, name: str) -> str:
         return name if name in self._files else name.rpartition("#")[0]
@@ -193,12 +203,10 @@ class FilesAgain:
         self._looked |= set(files)
         if not wanted:
             return
-        order = ["_landing_version", "_row"]
-        held = self._table.scan().filter(
-            pl.col("_file").is_in(wanted), pl.col("_key").is_not_null()
-        )
+        held = self._before.filter(pl.col("_file").is_in(wanted), pl.col("_key").is_not_null())
         with unless_purged(self._table.uri):
-            rows = held.select(*_ROW, *order, "_tombstone").collect(engine="streaming").sort(order)
+            found = held.select(*_ROW, *_ORDER, "_tombstone").collect(engine="streaming")
+        rows = found.sort(_ORDER)
         last = rows.group_by(_PLACE).last().filter(~pl.col("_tombstone"))
         words = last.select(*_PLACE, word="_row_hash")
         landed = rows.filter(~pl.col("_tombstone")).join(words, on=_PLACE, how="semi")
