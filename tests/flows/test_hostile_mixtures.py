@@ -91,7 +91,7 @@ def live_through(office: Connected, hostile: Hostile) -> None:
     paging=st.sampled_from([*PAGINGS, "details"]),
     auth=st.sampled_from(["password", "client_credentials", "session_header", "signed"]),
 )
-@settings(BOUNDED, max_examples=20)
+@settings(BOUNDED, max_examples=12)
 def test_after_any_mixture_core_is_the_truth(
     tmp_path_factory: pytest.TempPathFactory, hostile: Hostile, paging: str, auth: str
 ) -> None:
@@ -101,7 +101,7 @@ def test_after_any_mixture_core_is_the_truth(
 
 
 @given(hostile=nights(), paging=st.sampled_from(sorted(PAGINGS)))
-@settings(BOUNDED, max_examples=10)
+@settings(BOUNDED, max_examples=6)
 def test_after_any_mixture_the_intervals_are_the_truth(
     tmp_path_factory: pytest.TempPathFactory, hostile: Hostile, paging: str
 ) -> None:

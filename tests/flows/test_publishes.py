@@ -15,7 +15,7 @@ from flows.maintaining import MaintainOptions, maintain
 from flows.steps import nightly, open_context
 from tests.support.generations import JOINED, KINDS, YAML, Reader, seen, write
 
-PUBLISHES = int(os.environ.get("LIENTHONG_PUBLISHES", "8"))
+PUBLISHES = int(os.environ.get("LIENTHONG_PUBLISHES", "6"))
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from warehouse.landing_stamp import ReadStamp
 from warehouse.quarantine import Quarantine
 from warehouse.rebuild import rebuild
 
-EXAMPLES = 15
+EXAMPLES = 10
 # Shrinking a story of nights takes minutes: the failing story itself is told instead.
 SETTINGS = settings(
     max_examples=EXAMPLES,
@@ -307,7 +307,7 @@ def test_core_holds_the_newest_good_version_of_what_the_office_has(
                 assert found["_deleted_at"] is not None
 
 
-@settings(SETTINGS, max_examples=10)
+@settings(SETTINGS, max_examples=8)
 @given(nights=offices())
 def test_the_same_rows_under_a_new_sync_id_land_nothing_and_change_nothing(
     nights: list[list[Row]],

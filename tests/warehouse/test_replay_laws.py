@@ -31,7 +31,7 @@ from warehouse.replaying import Replayed, replay
 
 STRICT = {"open": "in_progress"}
 PLACE = ["_landing_version", "_row"]
-REPLAYS = settings(SETTINGS, max_examples=8)
+REPLAYS = settings(SETTINGS, max_examples=5)
 NIGHTS = offices(names="abcd-")
 YAMLS = st.sampled_from([MENDED, STRICT, {"strange": "stopped"}])
 
