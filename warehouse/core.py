@@ -6,7 +6,7 @@ integrated. The quarantine of those versions is committed before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -141,12 +141,8 @@ class Integration:
         feeds_due = [feed for feed, _ in due]
         values, plans = self._plans(core, feeds_due, derived, goal)
         writes = pl.concat([plan.writes for plan in plans])
-        txns = {feed.app: goal[feed.app] for feed in feeds_due}
-        for feed in feeds_due:
-            txns |= feed.order_txn
-        txns |= {app: core.txn(app) + 1 for app in {keys_app(feed.source) for feed in feeds_due}}
         reached("core_commit")
-        self._commit(core, values, writes, txns)
+        self._commit(core, values, writes, txns_of(core, feeds_due, goal))
         reached("merged")
         count_merge(counts, feeds_due, values, plans)
 
@@ -283,6 +279,22 @@ def keys_app(source: str) -> str:
     later one begins again, and finds the key.
     """
     return f":keys/{source}"
+
+
+def txns_of(core: Table, feeds: Sequence[Feed], goal: Mapping[str, int]) -> dict[str, int]:
+    """What core's commit says of the feeds whose rows it brings.
+
+    Args:
+        core: Core before the commit.
+        feeds: The feeds.
+        goal: App of the feed to the landing version that core holds then.
+    """
+    txns = {feed.app: goal[feed.app] for feed in feeds}
+    for feed in feeds:
+        txns |= feed.order_txn
+        app = keys_app(feed.source)
+        txns[app] = core.txn(app) + 1
+    return txns
 
 
 def _with_buried(

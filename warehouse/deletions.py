@@ -21,13 +21,12 @@ from warehouse.buckets import month_column, placed
 from warehouse.delta import Table
 from warehouse.intervals import CursorValue, decode_cursor, encode_cursor, is_comparable
 from warehouse.landing_read import LandingRead, ReadEnd
-from warehouse.prior import Prior, cursor_values
+from warehouse.prior import NO_KEYS, Prior, cursor_values
 from warehouse.state import KeyCount, KeySum, StreamState
 from warehouse.vanished import LandedKeys, Vanished, believed
 
 MOST_BROUGHT: Final = 500_000
 """Rows of a read whose keys are remembered; where more land, everything is looked at."""
-_NO_KEYS: Final = Prior.no_marks().select("_key")
 
 
 class Deletions:
@@ -193,7 +192,7 @@ class _Search:
         # Of people who are forgotten the source counts rows that didn't land.
         if end.source_rows >= count.keys and not self._is_screened():
             self._told(count.keys)
-            return _NO_KEYS, count
+            return NO_KEYS, count
         there = self._read.stamp.keys(end.keys())
         return self.landed.alive_keys().join(there, on="_key", how="anti"), count
 
@@ -223,7 +222,7 @@ class _Search:
     def _fresh(self) -> pl.DataFrame:
         """The keys that the read brings and that weren't landed and alive before."""
         if not self._brought:
-            return _NO_KEYS
+            return NO_KEYS
         keys = pl.concat(self._brought).select("_key").unique()
         before = Prior.load(self._table, cursor=None, keys=keys, to=self._version)
         return keys.join(before.alive_keys(), on="_key", how="anti")

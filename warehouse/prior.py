@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
@@ -13,6 +13,7 @@ from warehouse.delta_errors import unless_purged
 
 _MARKS = {"_key": pl.String, "_row_hash": pl.String}
 _NO_MARKS = pl.DataFrame(schema=_MARKS)
+NO_KEYS: Final = _NO_MARKS.select("_key")
 
 
 def cursor_values(table: Table, column: str, *, bound: Any) -> pl.Expr:  # noqa: ANN401

@@ -17,7 +17,7 @@ import pyarrow as pa
 from schemas.errors import LostRaceError
 from schemas.fields import core_schema
 from warehouse.ahead import ahead
-from warehouse.core import Counts, Integration, count_merge
+from warehouse.core import Counts, Integration, count_merge, txns_of
 from warehouse.delta import Table, as_table, retried, sql_text
 from warehouse.discards import carried, discards, without_discards
 from warehouse.feeds import Feed, as_candidates, derive_alone
@@ -139,15 +139,12 @@ def _rebuild(integration: Integration, source: str, feeds: Sequence[Feed]) -> di
     reached("quarantined")
     marks = core_marks(core, source)
     schema = core_schema(integration.entity)
-    txns = dict(goals)
-    for feed in feeds:
-        txns |= feed.order_txn
     reached("core_commit")
     with ahead(_core_batches(integration, found, schema)) as batches:
         version = core.replace(
             pa.RecordBatchReader.from_batches(schema, batches),
             where=f"_source = {sql_text(source)}",
-            txns=txns,
+            txns=txns_of(core, feeds, goals),
         )
     reached("merged")
     counts = {

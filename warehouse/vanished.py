@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 from warehouse.buckets import BUCKET
 from warehouse.duck import md5_of
 from warehouse.landing_stamp import ReadStamp
+from warehouse.prior import NO_KEYS
 from warehouse.slots import digits_for, slots, unequal_slots
 from warehouse.state import KeySum
 
 DELETE_GUARD: Final = 0.05
-_NO_KEYS: Final = pl.DataFrame(schema={"_key": pl.String})
 ALWAYS_BELIEVED: Final = 10
 """So many keys of one month may be gone without the month's own guard."""
 
@@ -99,7 +99,7 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
         if fresh.height:
             expected = _summed(slots(key_hashes(fresh)["_hash"], 1), before=expected)
         if (now := _summed(*theirs)) == expected:
-            return Vanished(gone=_NO_KEYS, keys=now)
+            return Vanished(gone=NO_KEYS, keys=now)
     arrived = landed.arrived().drop_nulls()
     alive = landed.alive().select("_key")
     hashed = key_hashes(pl.concat([alive, arrived]).unique())
@@ -109,7 +109,7 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
         now = _summed(*theirs)
     found = unequal_slots(slots(hashed["_hash"], digits), iter(theirs))
     if not found:
-        return Vanished(gone=_NO_KEYS, keys=now)
+        return Vanished(gone=NO_KEYS, keys=now)
     suspects = hashed.filter(pl.col("_hash").str.slice(0, digits).is_in(found))
     listed = read.keys_of_rows(source.keys(found)).drop_nulls()
     lost = suspects.join(listed, on="_key", how="anti")

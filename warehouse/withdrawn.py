@@ -12,14 +12,12 @@ from collections.abc import Callable
 import polars as pl
 
 from warehouse.delta import Table
-from warehouse.prior import Prior
+from warehouse.prior import NO_KEYS, Prior
 
 Watched = Callable[[frozenset[str]], pl.DataFrame]
 """Paths of files to the `_key` of records of theirs that were rejected, and never accepted."""
 
-
 _NO_HASHES = pl.DataFrame(schema={"_row_hash": pl.String})
-_NO_KEYS = pl.DataFrame(schema={"_key": pl.String})
 
 
 def stood_in(files: frozenset[str]) -> pl.Expr:
@@ -41,7 +39,7 @@ class Withdrawals:
         self._is_whole = is_whole
         self._watched = None if is_whole else watched
         self._hashes = [_NO_HASHES]
-        self._keys = [_NO_KEYS]
+        self._keys = [NO_KEYS]
 
     def saw(self, marks: pl.DataFrame) -> None:
         """Takes note of rows (`_key`, `_row_hash`) that are there."""
