@@ -84,13 +84,15 @@ class Dlt:
         )
 
     def rows(self) -> Values:
-        """What stands in its table now."""
+        """What stands in its table now; it makes none before the first row."""
         with self._pipeline.sql_client() as client:
-            tables = client.execute_sql(
+            columns = client.execute_sql(
                 "SELECT column_name FROM information_schema.columns "
                 f"WHERE table_schema = 'kho' AND table_name = '{TABLE}'"
             )
-            is_dated = ("_dlt_valid_to",) in (tables or ())
+            if not columns:
+                return {}
+            is_dated = ("_dlt_valid_to",) in columns
             where = "WHERE _dlt_valid_to IS NULL" if is_dated else ""
             rows = client.execute_sql(f"SELECT so, ten FROM {TABLE} {where}") or ()
         assert len(dict(rows)) == len(rows)
