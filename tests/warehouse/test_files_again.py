@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,9 @@ from warehouse.landing_read import LandingRead, ReadEnd
 from warehouse.landing_stamp import ReadStamp
 from warehouse.state import LandedFile, StreamState
 
+FEW = 25
+EXAMPLES = int(os.environ.get("LIENTHONG_HISTORIES", FEW))
+"""Histories of files; more than `FEW` are different ones each time."""
 Line = tuple[str, str]
 """Key and value."""
 SCHEMA = pa.schema(
@@ -114,7 +118,12 @@ def replaced(state: StreamState, files: dict[str, LandedFile]) -> StreamState:
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=EXAMPLES == FEW,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
 def test_the_newest_word_counts_however_the_read_is_cut(data: st.DataObject) -> None:
     """Lines are added at the end, or one is corrected to what nobody has said before."""
     with TemporaryDirectory() as path, pytest.MonkeyPatch.context() as patch:
