@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +18,51 @@ from urllib3.response import HTTPResponse
 _current = threading.local()
 
 
+class _Watch:
+    """One thread that looks after the deadlines of all requests.
+
+    A timer of its own for each would start a thread a request, and wait until it runs: a twentieth
+    of the time of a quick API.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._open: dict[Deadline, float] = {}
+        self._wakes_at = math.inf
+        self._thread: threading.Thread | None = None
+
+    def add(self, deadline: Deadline, seconds: float) -> None:
+        """Sees to it that a deadline is over so many seconds from now."""
+        at = time.monotonic() + seconds
+        with self._changed:
+            self._open[deadline] = at
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._look, name="deadlines", daemon=True)
+                self._thread.start()
+            elif at < self._wakes_at:
+                self._changed.notify()
+
+    def remove(self, deadline: Deadline) -> None:
+        """The request has ended."""
+        with self._changed:
+            self._open.pop(deadline, None)
+
+    def _look(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for deadline in [one for one, at in self._open.items() if at <= now]:
+                    del self._open[deadline]
+                    deadline.cut()
+                # Who leaves meanwhile wakes nobody: it is found out at the next look.
+                self._wakes_at = min(self._open.values(), default=math.inf)
+                is_idle = math.isinf(self._wakes_at)
+                self._changed.wait(None if is_idle else self._wakes_at - now)
+
+
+_watch = _Watch()
+
+
 class Deadline:
     """Hangs up on the connection that this thread uses once the time is over.
 
@@ -25,8 +72,7 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.is_over = False
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+        self._seconds = seconds
         self._connection: Any = None
         self._socket: Any = None
 
@@ -39,7 +85,8 @@ class Deadline:
         self._connection = connection
         self._socket = connection.sock or self._socket
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Hangs up: the time is over."""
         self.is_over = True
         held = getattr(self._connection, "sock", None) or self._socket
         if held is not None:
@@ -48,7 +95,7 @@ class Deadline:
 
     def __enter__(self) -> Deadline:
         _current.deadline = self
-        self._timer.start()
+        _watch.add(self, self._seconds)
         return self
 
     def __exit__(
@@ -57,7 +104,7 @@ class Deadline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._timer.cancel()
+        _watch.remove(self)
         _current.deadline = None
 
 
