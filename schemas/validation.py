@@ -8,7 +8,7 @@ row number. Its messages hold values of rows, so none of its errors leaves this 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import pandera.polars as pa
@@ -52,13 +52,33 @@ def validate(frame: pl.DataFrame, entity: Entity) -> pl.DataFrame:
     """
     _check_shape(frame, entity)
     own = frame.select(entity.columns)
-    rejected = _without_explained(_rejections(own, entity), frame["_reasons"])
+    doubtful = _doubtful(own, entity)
+    rejected = _without_explained(_rejections(own, entity, doubtful), frame["_reasons"])
     warned = [
         hits
         for rule in entity.rules
-        if rule.severity == "warn" and (hits := _broken(own, rule)) is not None
+        if rule.severity == "warn"
+        and rule.name in doubtful
+        and (hits := _broken(own, rule)) is not None
     ]
-    return _extended(_extended(frame, "_reasons", rejected), "_warnings", warned)
+    return frame.with_columns(
+        _extended(frame["_reasons"], rejected), _extended(frame["_warnings"], warned)
+    )
+
+
+def _doubtful(own: pl.DataFrame, entity: Entity) -> frozenset[str]:
+    """The checks that some row breaks, by their names: one query for all.
+
+    Most batches break none, and pandera takes half a millisecond for each column that it goes
+    through, however few the rows are. All of them where the question can't be computed: pandera,
+    which judges each by itself, says which it was.
+    """
+    broken = _broken_by(entity)
+    try:
+        found = own.select(rows.any().alias(name) for name, rows in broken.items()).row(0)
+    except pl.exceptions.PolarsError:
+        return frozenset(broken)
+    return frozenset(name for name, is_broken in zip(broken, found, strict=True) if is_broken)
 
 
 def pandera_model(entity: Entity) -> pa.DataFrameSchema:
@@ -73,7 +93,7 @@ def pandera_model(entity: Entity) -> pa.DataFrameSchema:
     for rule in entity.rules:
         if rule.severity == "reject":
             # On a column, not on the frame: a failure case is then one cell and not a whole row.
-            checks[_first_column(rule, entity)].append(_rule_check(rule))
+            checks[_first_column(rule, entity)].append(_check(rule.name, broken=rule.broken))
     columns = {
         field.name: pa.Column(
             field.polars_type,
@@ -86,30 +106,45 @@ def pandera_model(entity: Entity) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(columns, name=entity.name, description=entity.en)
 
 
-@cache
-def _judging_model(entity: Entity) -> pa.DataFrameSchema:
-    """The model without columns of which only the type could be wrong: the shape is looked at.
-
-    To go through a column takes pandera half a millisecond, however few its rows are.
-    """
+@lru_cache(maxsize=256)
+def _judging_model(entity: Entity, doubtful: frozenset[str]) -> pa.DataFrameSchema:
+    """The model's columns that have one of some checks; the shape has been looked at before."""
     model = pandera_model(entity)
-    idle = [name for name, column in model.columns.items() if column.nullable and not column.checks]
+    idle = [
+        name
+        for name, column in model.columns.items()
+        if doubtful.isdisjoint({f"missing:{name}", *(check.name for check in column.checks)})
+    ]
     return model.remove_columns(idle)
 
 
 def _field_checks(field: Field) -> list[pa.Check]:
-    checks = []
+    return [_check(name, broken=broken) for name, broken in _broken_by_field(field).items()]
+
+
+def _broken_by_field(field: Field) -> dict[str, pl.Expr]:
+    """The rows that break a check of a field, by its name, those without a value aside."""
+    own = pl.col(field.name)
+    broken = {}
     if field.required and field.type == "text":
-        blank = pl.col(field.name).str.strip_chars() == ""
-        checks.append(_check(f"missing:{field.name}", broken=blank))
+        broken[f"missing:{field.name}"] = own.str.strip_chars() == ""
     if field.codes is not None:
-        unknown = ~pl.col(field.name).is_in(code_list(field.codes).good)
-        checks.append(_check(f"unknown_code:{field.name}", broken=unknown))
-    return checks
+        broken[f"unknown_code:{field.name}"] = ~own.is_in(code_list(field.codes).good)
+    return broken
 
 
-def _rule_check(rule: Rule) -> pa.Check:
-    return _check(rule.name, broken=rule.broken)
+@cache
+def _broken_by(entity: Entity) -> dict[str, pl.Expr]:
+    """The rows that break each check of an entity and each rule, those that warn too."""
+    broken: dict[str, pl.Expr] = {}
+    for field in entity.fields:
+        own = _broken_by_field(field)
+        if field.required:
+            missing = f"missing:{field.name}"
+            is_null = pl.col(field.name).is_null()
+            own[missing] = is_null | own[missing] if missing in own else is_null
+        broken |= own
+    return broken | {rule.name: rule.broken for rule in entity.rules}
 
 
 def _check(name: str, *, broken: pl.Expr) -> pa.Check:
@@ -124,12 +159,20 @@ def _first_column(rule: Rule, entity: Entity) -> str:
     return next(name for name in entity.columns if name in used)
 
 
-def _rejections(own: pl.DataFrame, entity: Entity) -> list[_Hits]:
-    """The rows that the pandera model refuses, by rule, in the order of the entity."""
-    failures = _failure_cases(own, entity)
+def _rejections(own: pl.DataFrame, entity: Entity, doubtful: frozenset[str]) -> list[_Hits]:
+    """The rows that the pandera model refuses, by rule, in the order of the entity.
+
+    Args:
+        own: The entity's columns.
+        entity: The entity.
+        doubtful: The checks that some row may break.
+    """
+    rejecting = _rejecting(entity)
+    if doubtful.isdisjoint(rejecting):
+        return []
+    failures = _failure_cases(own, _judging_model(entity, doubtful))
     if failures is None:
         return []
-    rejecting = _rejecting(entity)
     if failures["index"].null_count() > 0:
         checks = set(failures.filter(pl.col("index").is_null())["check"])
         known = [name for name in rejecting if name in checks]
@@ -141,19 +184,19 @@ def _rejections(own: pl.DataFrame, entity: Entity) -> list[_Hits]:
     return [_Hits(name=one, rows=by_name[one]) for one in rejecting if one in by_name]
 
 
-def _failure_cases(own: pl.DataFrame, entity: Entity) -> pl.DataFrame | None:
+def _failure_cases(own: pl.DataFrame, model: pa.DataFrameSchema) -> pl.DataFrame | None:
     """What pandera found wrong, or None. The frame holds values of rows: it is never shown."""
     try:
         # The environment can switch pandera off, or down to types: here it may not.
         with config_context(
             validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA
         ):
-            _judging_model(entity).validate(own, lazy=True)
+            model.validate(own, lazy=True)
     except SchemaErrors as errors:
         failures: pl.DataFrame = errors.failure_cases
         return failures
     except SchemaError:
-        raise ContractError(_not_computable(f"the pandera model of {entity.name}")) from None
+        raise ContractError(_not_computable(f"the pandera model of {model.name}")) from None
     return None
 
 
@@ -194,12 +237,13 @@ def _without_explained(rejected: list[_Hits], reasons: pl.Series) -> list[_Hits]
     return kept
 
 
-def _extended(frame: pl.DataFrame, column: str, hits: list[_Hits]) -> pl.DataFrame:
-    """Appends the names of broken rules to a list column; nothing else of the frame changes."""
-    known = frame[column].fill_null(pl.lit([], dtype=_NAMES))
+def _extended(known: pl.Series, hits: list[_Hits]) -> pl.Series:
+    """The lists of a column with the names of broken rules behind, each once; null is empty."""
+    if known.null_count():
+        known = known.fill_null(pl.lit([], dtype=_NAMES))
     if hits:
-        known = _joined(known, _names_by_row(hits))
-    return frame.with_columns(known.list.unique(maintain_order=True).alias(column))
+        known = _joined(known, _names_by_row(hits)).alias(known.name)
+    return known.list.unique(maintain_order=True) if known.list.len().max() else known
 
 
 def _names_by_row(hits: list[_Hits]) -> pl.DataFrame:

@@ -74,5 +74,5 @@ def stamp(chunk: pa.Table, schema: pa.Schema, read: ReadStamp, *, first_row: int
     filled["_read_at"] = pa.repeat(pa.scalar(read.read_at, LANDING["_read_at"]), count)
     filled["_sync_id"] = pa.repeat(pa.scalar(read.sync_id, pa.string()), count)
     filled["_tombstone"] = pa.repeat(pa.scalar(value=False, type=pa.bool_()), count)
-    filled["_row"] = pa.array(range(first_row, first_row + count), pa.int64())
+    filled["_row"] = pa.arange(first_row, first_row + count)
     return pa.table([filled[n] for n in schema.names], schema=schema)

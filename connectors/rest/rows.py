@@ -215,7 +215,7 @@ def _column(
     is_plain = not types - {str, type(None)}
     column, bad = text_column(values if is_plain else [_text(value, decoded) for value in values])
     kinds: Counter[str] = Counter()
-    texts = len(values) - values.count(None) if is_plain else 0
+    texts = len(column) - column.null_count + len(bad) if is_plain else 0
     if not is_plain:
         counts = Counter(map(type, values))
         named = ((bool, "boolean"), (dict, "object"), (list, "list"))

@@ -15,6 +15,7 @@ from schemas.codes import code_list, normalise, normalised
 from schemas.errors import ConfigError
 from schemas.fields import Entity, Field
 from schemas.keys import key_text
+from schemas.mapping.filled import nowhere
 from schemas.mapping.models import ColumnMapping, StreamMapping
 from schemas.mapping.numbers import (
     FALSE_WORDS,
@@ -78,9 +79,15 @@ def prepared(frame: pl.DataFrame, names: tuple[str, ...], nulls: tuple[str, ...]
     Text is stripped of white space around, in NFC, and null where blank or a null word. Typed
     columns are null where their text is a null word.
     """
-    words = pl.Series(nulls, dtype=pl.String)
-    columns = in_parallel(lambda name: _prepared(frame[name], words), names, rows=frame.height)
-    return pl.DataFrame(columns, height=frame.height)
+    own = pl.DataFrame([frame[name] for name in names], height=frame.height)
+    texts = [name for name in own.columns if own.schema[name] == pl.String]
+    if texts:
+        own = own.with_columns(_stripped(own.select(texts)).get_columns())
+    if nulls:
+        words = pl.Series(nulls, dtype=pl.String).implode()
+        kept = [_unless(words, name) for name, kind in own.schema.items() if not kind.is_temporal()]
+        own = own.with_columns(kept)
+    return own
 
 
 def in_parallel(work: Callable[[Item], Done], items: Sequence[Item], *, rows: int) -> list[Done]:
@@ -94,26 +101,31 @@ def in_parallel(work: Callable[[Item], Done], items: Sequence[Item], *, rows: in
         return list(pool.map(work, items))
 
 
-def _prepared(values: pl.Series, words: pl.Series) -> pl.Series:
-    if values.dtype.is_temporal():
-        return values
-    column = pl.col(values.name)
-    frame = values.to_frame()
-    if values.dtype == pl.String:
-        text = column.str.strip_chars()
-        if not _is_ascii(values) and values.str.contains(MAY_BE_DECOMPOSED).any():
-            text = text.str.normalize("NFC")
-        frame = frame.select(text)
-        if (frame[values.name] == "").any():
-            frame = frame.select(pl.when(column != "").then(column))
-    if len(words) > 0:
-        is_word = column.cast(pl.String, strict=False).is_in(words.implode())
-        frame = frame.select(pl.when(~is_word).then(column))
-    return frame[values.name]
+def _prepared(values: pl.Series, nulls: tuple[str, ...]) -> pl.Series:
+    """One column prepared; see `prepared`."""
+    return prepared(values.to_frame(), (values.name,), nulls)[values.name]
 
 
-def _is_ascii(values: pl.Series) -> bool:
-    return bool(values.str.len_bytes().sum() == values.str.len_chars().sum())
+def _stripped(texts: pl.DataFrame) -> pl.DataFrame:
+    """Texts without white space around, in NFC, null where blank; asked for all columns at once."""
+    texts = texts.select(pl.all().str.strip_chars())
+    if not texts.height:
+        return texts
+    # Whatever has a byte for every character is ASCII, and so in NFC.
+    wide = texts.select(pl.all().str.len_bytes().sum() > pl.all().str.len_chars().sum()).row(0)
+    others = [name for name, is_wide in zip(texts.columns, wide, strict=True) if is_wide]
+    loose = [name for name in others if texts[name].str.contains(MAY_BE_DECOMPOSED).any()]
+    if loose:
+        texts = texts.with_columns(pl.col(loose).str.normalize("NFC"))
+    blank = [name for name in texts.columns if (texts[name] == "").any()]
+    if blank:
+        texts = texts.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)) for name in blank)
+    return texts
+
+
+def _unless(words: pl.Expr | pl.Series, name: str) -> pl.Expr:
+    """A column, null where its text is one of some words."""
+    return pl.when(~pl.col(name).cast(pl.String, strict=False).is_in(words)).then(pl.col(name))
 
 
 def origin(frame: pl.DataFrame, mapping: ColumnMapping, *, explode: str | None) -> Origin:
@@ -129,18 +141,17 @@ def origin(frame: pl.DataFrame, mapping: ColumnMapping, *, explode: str | None) 
     if mapping.key is not None:
         values = frame.select(key_text([pl.col(name) for name in mapping.key]).alias("key"))["key"]
         if mapping.nulls:
-            values = _prepared(values, pl.Series(mapping.nulls, dtype=pl.String))
+            values = _prepared(values, mapping.nulls)
     else:
         names = mapping.from_ or ()
         values = _first(prepared(frame, names, mapping.nulls) if mapping.nulls else frame, names)
-    never = pl.repeat(value=False, n=frame.height, eager=True)
     if not mapping.steps:
-        return Origin(values=values, lost=never)
+        return Origin(values=values, lost=nowhere(frame.height))
     stepped = run_steps(pl.col("text"), mapping.steps)
     read = whole_text(values).alias("text").to_frame().select(
         value=stepped.value, lost=stepped.lost.fill_null(value=False)
     )  # fmt: skip
-    return Origin(values=read["value"], lost=never | read["lost"])
+    return Origin(values=read["value"], lost=read["lost"])
 
 
 def _computed(frame: pl.DataFrame, mapping: ColumnMapping, explode: str | None) -> Origin:
@@ -151,7 +162,7 @@ def _computed(frame: pl.DataFrame, mapping: ColumnMapping, explode: str | None) 
         kinds = ", ".join(f"{name} ({frame.schema[name]})" for name in sql.columns)
         message = f"sql '{sql.text}' doesn't fit the types of its columns: {kinds}"
         raise ConfigError(message) from None
-    values = _prepared(read["__value"], pl.Series(mapping.nulls, dtype=pl.String))
+    values = _prepared(read["__value"], mapping.nulls)
     return Origin(values=values, lost=read["__lost"])
 
 
@@ -194,7 +205,9 @@ class ColumnReader:
         found, unknown = _coded(source.values, column, target)
         mapped = self._typed(target, column, found)
         values = mapped.columns[name]
-        lost = source.lost | (found.is_not_null() & values.is_null())
+        lost = source.lost
+        if values.null_count() != found.null_count():  # nothing comes of nothing
+            lost = lost | (found.is_not_null() & values.is_null())
         rejects = column.on_bad == "reject" or (column.on_bad is None and target.required)
         mapped.hits.append(Hit(name=f"unparseable:{name}", mask=lost, rejects=rejects))
         # What was never guessed is quarantined, unless the YAML says that a warning will do.
@@ -322,18 +335,16 @@ def _coded(
     if codes is None:
         return values, None
     text = whole_text(values).alias("raw")
-    distinct = text.drop_nulls().unique().to_frame()
-    distinct = distinct.with_columns(spelling=normalised(pl.col("raw")))
-    table = pl.DataFrame(
-        {"spelling": list(codes.words), "word": list(codes.words.values())},
-        schema={"spelling": pl.String, "word": pl.String},
-    )
-    known = distinct.join(table, on="spelling", how="left", maintain_order="left")
-    is_unknown = distinct.select(~pl.col("spelling").is_in(table["spelling"].implode()))["spelling"]
+    distinct = text.drop_nulls().unique()
     if distinct.is_empty():
-        return text, pl.repeat(value=False, n=len(text), eager=True)
-    words = text.replace_strict(known["raw"], known["word"], default=None, return_dtype=pl.String)
-    strangers = distinct.filter(is_unknown)["raw"]
+        return text, nowhere(len(text))
+    spellings = distinct.to_frame().select(normalised(pl.col("raw")))["raw"].to_list()
+    found = pl.Series([codes.words.get(spelling) for spelling in spellings], dtype=pl.String)
+    words = text.replace_strict(distinct, found, default=None, return_dtype=pl.String)
+    is_known = pl.Series([spelling in codes.words for spelling in spellings])
+    if is_known.all():
+        return words, nowhere(len(text))
+    strangers = distinct.filter(~is_known)
     return words, text.is_in(strangers.implode()).fill_null(value=False)
 
 

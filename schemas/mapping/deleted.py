@@ -11,6 +11,7 @@ import polars as pl
 
 from schemas.codes import normalised
 from schemas.mapping.columns import prepared
+from schemas.mapping.filled import nowhere
 from schemas.mapping.models import StreamMapping
 from schemas.mapping.numbers import TRUE_WORDS, whole_text
 
@@ -24,7 +25,7 @@ def buried(rows: pl.DataFrame, mapping: StreamMapping) -> pl.Series:
 def _marked(rows: pl.DataFrame, mapping: StreamMapping) -> pl.Series:
     deleted = mapping.deleted
     if deleted is None or deleted.column not in rows.columns:
-        return pl.repeat(False, rows.height, dtype=pl.Boolean, eager=True)
+        return nowhere(rows.height)
     values = prepared(rows, (deleted.column,), mapping.nulls)[deleted.column]
     if deleted.any_value:
         return values.is_not_null()
@@ -34,7 +35,7 @@ def _marked(rows: pl.DataFrame, mapping: StreamMapping) -> pl.Series:
     text = _plain(values)
     distinct = text.drop_nulls().unique()
     if distinct.is_empty():
-        return pl.repeat(False, len(text), dtype=pl.Boolean, eager=True)
+        return nowhere(len(text))
     is_mark = distinct.to_frame("word").select(normalised(pl.col("word")).is_in(marks.implode()))
     read = text.replace_strict(distinct, is_mark["word"], default=None, return_dtype=pl.Boolean)
     return read.fill_null(value=False)

@@ -19,6 +19,7 @@ from schemas.keys import key_text
 from schemas.mapping.columns import ColumnReader, Hit, in_parallel, origin, prepared, unknown_words
 from schemas.mapping.deleted import buried
 from schemas.mapping.explode import Exploded, exploded
+from schemas.mapping.filled import filled, nothing, nowhere
 from schemas.mapping.models import ColumnMapping, Into, StreamMapping, entity_columns
 from schemas.mapping.times import local_dates
 from schemas.mapping.versions import versions
@@ -167,7 +168,7 @@ def _demand(rows: pl.DataFrame, names: Sequence[str], mapping: StreamMapping) ->
 
 def _landing(rows: pl.DataFrame, mapping: StreamMapping) -> pl.DataFrame:
     given = [
-        rows[name] if name in rows.columns else pl.repeat(None, rows.height, eager=True)
+        rows[name] if name in rows.columns else nothing(DERIVED[name], rows.height)
         for name in _FROM_LANDING
     ]
     columns = [
@@ -176,7 +177,7 @@ def _landing(rows: pl.DataFrame, mapping: StreamMapping) -> pl.DataFrame:
     ]
     bad = rows["_bad_values"] if "_bad_values" in rows.columns else None
     if bad is None:
-        bad = pl.repeat(None, rows.height, dtype=_NAMES, eager=True)
+        bad = nothing(_NAMES, rows.height)
     return pl.DataFrame(
         [
             *columns,
@@ -218,7 +219,7 @@ def _mapped(
     columns = [
         found[f.name].cast(f.polars_type).alias(f.name)
         if f.name in found
-        else pl.repeat(None, height, dtype=f.polars_type, eager=True).alias(f.name)
+        else nothing(f.polars_type, height).alias(f.name)
         for f in entity.fields
     ]
     return pl.DataFrame(columns, height=height), hits
@@ -256,8 +257,7 @@ def _months(
 ) -> tuple[pl.Series, pl.Series]:
     """`_month` of the anchor, and where the anchor is too far off to have one."""
     if entity.anchor is None:
-        nothing = pl.repeat(None, mapped.height, dtype=pl.String, eager=True)
-        return nothing.alias("_month"), nothing.is_not_null()
+        return nothing(pl.String, mapped.height).alias("_month"), nowhere(mapped.height)
     anchor = mapped[entity.anchor]
     days = anchor if anchor.dtype == pl.Date else local_dates(anchor, timezone)
     frame = days.alias("day").to_frame()
@@ -273,16 +273,18 @@ def _names(hits: Sequence[Hit], height: int) -> pl.Series:
     """Per row the names of the rules that hit it, in the order given, each once."""
     parts = []
     for hit in hits:
-        rows = hit.mask.arg_true()
-        if len(rows) > 0:
-            parts.append(
-                pl.DataFrame({"row": rows, "name": pl.repeat(hit.name, len(rows), eager=True)})
-            )
-    empty = pl.lit([], dtype=_NAMES)
+        if hit.mask.any():
+            rows = hit.mask.arg_true()
+            named = filled(hit.name, pl.String, len(rows))
+            parts.append(pl.DataFrame({"row": rows, "name": named}))
     if not parts:
-        return pl.select(pl.repeat(empty, height).alias("names"))["names"]
-    named = pl.concat(parts).group_by("row", maintain_order=True)
-    lists = named.agg(pl.col("name").unique(maintain_order=True).alias("names"))
+        return filled([], _NAMES, height)
+    empty = pl.lit([], dtype=_NAMES)
+    lists = (
+        pl.concat(parts)
+        .group_by("row", maintain_order=True)
+        .agg(pl.col("name").unique(maintain_order=True).alias("names"))
+    )
     every = pl.DataFrame({"row": pl.int_range(height, dtype=pl.UInt32, eager=True)})
     joined = every.join(lists, on="row", how="left", maintain_order="left")
     return joined.select(pl.col("names").fill_null(empty))["names"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from schemas.mapping.filled import nowhere
 from schemas.mapping.models import Explode
 
 _POSITION = "#"
@@ -47,7 +48,7 @@ def exploded(lists: pl.Series, explode: Explode, *, fields: tuple[str, ...]) -> 
     """
     wanted = [name.removeprefix(explode.prefix) for name in fields]
     if explode.split is not None:
-        elements, unread = _split(lists, explode.split), _none(len(lists))
+        elements, unread = _split(lists, explode.split), nowhere(len(lists))
     else:
         kind = pl.String() if explode.values else _struct(wanted)
         elements, unread = _decoded(lists, pl.List(kind))
@@ -65,10 +66,6 @@ def exploded(lists: pl.Series, explode: Explode, *, fields: tuple[str, ...]) -> 
     is_plain = explode.split is not None or explode.values
     read = [_field(explode.prefix, name, is_plain=is_plain) for name in wanted]
     return Exploded(parent=frame["parent"], unread=frame["unread"], fields=frame.select(read))
-
-
-def _none(length: int) -> pl.Series:
-    return pl.repeat(value=False, n=length, eager=True)
 
 
 def _field(prefix: str, name: str, *, is_plain: bool) -> pl.Expr:

@@ -14,6 +14,7 @@ import polars as pl
 
 from schemas.codes import normalised
 from schemas.fields import MONEY_PRECISION, MONEY_SCALE
+from schemas.mapping.filled import nothing
 
 MONEY = pl.Decimal(MONEY_PRECISION, MONEY_SCALE)
 
@@ -56,7 +57,7 @@ def read_money(values: pl.Series, marks: NumberMarks) -> pl.Series:
         text = column.cast(pl.String)
         exact = _exact(_plain(text, marks) if kind == pl.String else _shaped(text))
     else:
-        return pl.repeat(None, len(values), dtype=MONEY, eager=True)
+        return nothing(MONEY, len(values))
     rounded = exact.round(MONEY_SCALE, mode="half_away_from_zero")
     inside = pl.when(rounded.abs() < _BIGGEST).then(rounded)
     return frame.select(inside.cast(MONEY, strict=False))["value"]
@@ -75,7 +76,7 @@ def read_integers(values: pl.Series, marks: NumberMarks) -> pl.Series:
         text = _plain(column, marks)
         whole = text.str.replace(r"\.0*$", "").str.strip_prefix("+")
     else:
-        return pl.repeat(None, len(values), dtype=pl.Int64, eager=True)
+        return nothing(pl.Int64, len(values))
     return frame.select(whole.cast(pl.Int64, strict=False).alias("value"))["value"]
 
 
@@ -88,7 +89,7 @@ def read_booleans(
     text = whole_text(values)
     distinct = text.drop_nulls().unique()
     if distinct.is_empty():
-        return pl.repeat(None, len(text), dtype=pl.Boolean, eager=True)
+        return nothing(pl.Boolean, len(text))
     word = normalised(pl.col("value"))
     true = pl.when(word.is_in(true_words)).then(pl.lit(value=True))
     read = true.when(word.is_in(false_words)).then(pl.lit(value=False))

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from schemas.mapping.filled import filled, nowhere
 from schemas.mapping.formats import NAIVE, STATED, time_format
 
 DEFAULT_FORMATS = ("iso",)
@@ -71,6 +72,16 @@ def read_times(values: pl.Series, rules: TimeRules) -> Times:
             ambiguous=local.ambiguous,
             nonexistent=local.nonexistent,
         )
+    return _with_date_only(_shifted(stated, local), rules)
+
+
+def _shifted(stated: pl.DataFrame, local: _Local) -> Times:
+    """The stamps, each by its own offset where it states one."""
+    if stated["offset"].null_count() == stated.height and not local.is_doubtful:
+        return Times(
+            instant=local.instant, date_only=stated["date_only"],
+            ambiguous=local.ambiguous, nonexistent=local.nonexistent,
+        )  # fmt: skip
     frame = stated.with_columns(
         local=local.instant, ambiguous=local.ambiguous, nonexistent=local.nonexistent
     )
@@ -83,8 +94,7 @@ def read_times(values: pl.Series, rules: TimeRules) -> Times:
         ambiguous=(pl.col("ambiguous") & is_local_hour).fill_null(value=False),
         nonexistent=(pl.col("nonexistent") & is_local_hour).fill_null(value=False),
     )
-    times = Times(**{name: read[name] for name in read.columns})
-    return _with_date_only(times, rules)
+    return Times(**{name: read[name] for name in read.columns})
 
 
 def local_dates(instants: pl.Series, zone: str) -> pl.Series:
@@ -100,6 +110,11 @@ class _Local:
     instant: pl.Series
     ambiguous: pl.Series
     nonexistent: pl.Series
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether any of the times stands where the clock was changed."""
+        return self.ambiguous.any() or self.nonexistent.any()
 
 
 def _stated(values: pl.Series, formats: tuple[str, ...]) -> pl.DataFrame:
@@ -142,11 +157,11 @@ def _by_formats(values: pl.Series, formats: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _localised(naive: pl.Series, zone: str) -> _Local:
-    nothing = pl.repeat(value=False, n=len(naive), eager=True)
+    never = nowhere(len(naive))
     offset = _steady_offset(naive, zone)
     if offset is not None:
         instant = (naive - offset).dt.replace_time_zone("UTC")
-        return _Local(instant=instant, ambiguous=nothing, nonexistent=nothing)
+        return _Local(instant=instant, ambiguous=never, nonexistent=never)
     early = _in_zone(naive, zone, "earliest")
     late = _in_zone(naive, zone, "latest")
     gap = early.is_null() & naive.is_not_null()
@@ -170,7 +185,7 @@ def _with_date_only(times: Times, rules: TimeRules) -> Times:
         local = times.instant.dt.convert_time_zone(rules.local_zone)
         days = times.date_only | (local == local.dt.truncate("1d"))
     else:
-        days = pl.repeat(rules.date_only == "always", len(times.instant), eager=True)
+        days = filled(rules.date_only == "always", pl.Boolean, len(times.instant))
     frame = pl.DataFrame({"instant": times.instant, "days": days})
     return Times(
         instant=times.instant,

@@ -12,6 +12,7 @@ import polars as pl
 
 from schemas.mapping.columns import origin, prepared, time_rules
 from schemas.mapping.deleted import buried
+from schemas.mapping.filled import nothing
 from schemas.mapping.models import ColumnMapping, StreamMapping
 from schemas.mapping.numbers import NumberMarks, read_integers
 from schemas.mapping.times import read_times
@@ -30,7 +31,11 @@ def versions(rows: pl.DataFrame, mapping: StreamMapping) -> pl.Series:
     column = mapping.version
     frame = prepared(rows, column.raw_columns(), mapping.nulls)
     values = origin(frame, column, explode=None).values
-    stamps, numbers = _stamps(values, column, mapping.timezone), _numbers(values, column)
+    stamps = _stamps(values, column, mapping.timezone)
+    if stamps.null_count() == values.null_count():  # all are times
+        numbers = nothing(pl.Int64, len(values))
+    else:
+        numbers = _numbers(values, column)
     both = pl.DataFrame({"stamp": stamps, "number": numbers, "read_at": read_at})
     clamped = pl.min_horizontal("stamp", "read_at")
     known = pl.when(pl.col("stamp").is_not_null()).then(clamped).otherwise("number")
@@ -64,12 +69,12 @@ def row_orders(rows: pl.DataFrame, *, mapping: StreamMapping) -> pl.DataFrame:
 
 def _stamps(values: pl.Series, column: ColumnMapping, timezone: str) -> pl.Series:
     if column.format is None and values.dtype != pl.String and not values.dtype.is_temporal():
-        return pl.repeat(None, len(values), dtype=pl.Int64, eager=True)
+        return nothing(pl.Int64, len(values))
     times = read_times(values, time_rules(column, timezone))
     return times.instant.dt.epoch("us")
 
 
 def _numbers(values: pl.Series, column: ColumnMapping) -> pl.Series:
     if column.format is not None or values.dtype.is_temporal():
-        return pl.repeat(None, len(values), dtype=pl.Int64, eager=True)
+        return nothing(pl.Int64, len(values))
     return read_integers(values, NumberMarks())

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from schemas import validation
 from schemas.codes import code_list
 from schemas.entities import ENTITIES, entity
 from schemas.errors import ContractError
@@ -95,6 +96,22 @@ def test_every_row_has_exactly_the_reasons_it_earned(drawn: tuple[Entity, list[R
     assert without_rules == [expected_reasons(row, one) for row in rows]
     for names in judged:
         event("several reasons" if len(names) > 1 else f"{len(names)} reasons")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_to_ask_first_what_is_in_doubt_changes_no_judgement(data: st.DataObject) -> None:
+    """Rows of which nearly all are good: whole columns, and mostly all of them, aren't judged."""
+    one = data.draw(st.sampled_from(list(ENTITIES.values())))
+    good: Row = {field.name: a_value(field) for field in one.fields}
+    changed = st.sampled_from(one.fields).flatmap(lambda f: st.tuples(st.just(f.name), cells(f)))
+    changes = data.draw(st.lists(st.lists(changed, max_size=2), max_size=3))
+    frame = frame_of(one, *(good | dict(change) for change in changes))
+    judged = validate(frame, one)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "_doubtful", lambda *_: frozenset(validation._broken_by(one)))
+        assert judged.equals(validate(frame, one))
+    event("some row is named" if any(reasons(judged) + warnings(judged)) else "all rows are good")
 
 
 @settings(max_examples=40, deadline=None)
