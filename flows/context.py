@@ -7,7 +7,7 @@ import threading
 import uuid
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from schemas.entities import entity as entity_of
 from schemas.errors import WarehouseError
 from schemas.mapping import DeriveContext, Into, StreamMapping, derive, row_orders
 from schemas.mapping.versions import versions
+from warehouse.core import Integration
 from warehouse.feeds import Feed
 from warehouse.following import Follower, Shelf, Target
+from warehouse.known_keys import KnownKeys
 from warehouse.landing import Landing
 from warehouse.warehouse import Warehouse
 
@@ -152,12 +154,15 @@ def follower_of(context: Context, source: Source, stream: Stream, *, sync_id: st
     """Whoever derives and merges a stream's rows while they land."""
 
     def target(name: str) -> Target:
-        entity = entity_of(name)
+        entity, known = entity_of(name), KnownKeys()
+
+        def integration() -> Integration:
+            made = context.warehouse.integration(entity, sync_id=sync_id, now=context.clock())
+            return replace(made, known=known)
+
         return Target(
             feed=feed_of(context, source, stream, name),
-            integration=lambda: context.warehouse.integration(
-                entity, sync_id=sync_id, now=context.clock()
-            ),
+            integration=integration,
             one_writer=context.writers[name],
         )
 

@@ -25,7 +25,7 @@ from connectors.protocol import (
 from schemas.errors import ConfigError
 from warehouse.intervals import Interval, Intervals, encode_cursor, shown_cursor
 
-PART_ROWS: Final = 200_000
+PART_ROWS: Final = 100_000
 ORDERED_FROM: Final = 2 * PART_ROWS
 """A read of fewer rows isn't cut: what a failure costs it is soon read again."""
 

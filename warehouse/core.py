@@ -25,6 +25,7 @@ from warehouse.feeds import (
     history_of,
     rejected_before,
 )
+from warehouse.known_keys import KnownKeys, keys_app
 from warehouse.merge_plan import BUMP, EXISTING, KEY, MARK, PUT, MergePlan, plan_merge
 from warehouse.phases import reached
 from warehouse.quarantine import Quarantine, Window, rejections, unsplit
@@ -76,6 +77,7 @@ class Integration:
         quarantine: The warehouse's quarantine.
         sync_id: The run.
         now: The moment stamped on changes, UTC.
+        known: The keys of core, as far as they were asked for; one for all rounds of a load.
     """
 
     entity: Entity
@@ -83,6 +85,7 @@ class Integration:
     quarantine: Quarantine
     sync_id: str
     now: datetime
+    known: KnownKeys = field(default_factory=KnownKeys)
 
     def table(self) -> Table:
         """The core table, created empty where there is none."""
@@ -223,10 +226,11 @@ class Integration:
         if not core.rows:
             return pl.DataFrame(schema=EXISTING)
         keys = values.select(KEY).drop_nulls().unique()
-        own = core.scan().filter(pl.col("_source").is_in(sorted({feed.source for feed in feeds})))
         if keys.height > _FEW_KEYS:
-            # Most keys of a load are new: the keys alone say so, a fraction of all that is wanted.
-            keys = own.select(KEY).join(keys.lazy(), on=KEY, how="semi").collect(engine="streaming")
+            keys = self.known.among(keys, core)  # most keys of a load are new
+            if not keys.height:
+                return pl.DataFrame(schema=EXISTING)
+        own = core.scan().filter(pl.col("_source").is_in(sorted({feed.source for feed in feeds})))
         rows = own.select(EXISTING.keys())
         if keys.height <= _FEW_KEYS:  # pushed down to the files: of other rows only the key is read
             rows = rows.filter(pl.col("_key").is_in(keys["_key"].implode()))
@@ -237,9 +241,14 @@ class Integration:
     ) -> None:
         rows = self.core_rows(values, writes)
         schema = core_schema(self.entity)
-        if not writes["_is_known"].any():
+        new = writes.filter(~pl.col("_is_known")).select(KEY)
+        if new.height == writes.height:
+            # Each was looked up among all of core's keys: what is left is one beside another.
+            is_proved = self.known.hold(new["_source"].unique().to_list(), core)
+            if is_proved:
+                _raise_if_doubled(new.height - new.n_unique(), self.entity)
             core.append(as_table(rows, schema), txns=txns)
-            months = rows["_month"].unique().to_list()
+            months = [] if is_proved else rows["_month"].unique().to_list()
         else:
             operations = rows.with_columns(writes["_op"])
             old = writes.filter("_is_known")["_old_month"].unique().to_list()
@@ -254,7 +263,8 @@ class Integration:
                 txns=txns,
             )
             months = sorted({*rows["_month"].to_list(), *old}, key=str)
-        if rows.height:
+        self.known.brought(new, core)
+        if months:
             check_unique(core, self.entity, months)
 
     def core_rows(self, values: pl.DataFrame, writes: pl.DataFrame) -> pl.DataFrame:
@@ -270,15 +280,6 @@ class Integration:
             )
             .drop("_op")
         )
-
-
-def keys_app(source: str) -> str:
-    """The app of everything that may bring new keys of a source.
-
-    Two streams may bring the same one at once, and an append meets no other append: by this app the
-    later one begins again, and finds the key.
-    """
-    return f":keys/{source}"
 
 
 def txns_of(core: Table, feeds: Sequence[Feed], goal: Mapping[str, int]) -> dict[str, int]:
@@ -337,19 +338,15 @@ def check_unique(core: Table, entity: Entity, months: Sequence[str | None]) -> N
     touched = pl.col("_month").is_in(named)
     if len(named) < len(months):
         touched = touched | pl.col("_month").is_null()
-    doubled = (
-        core.scan()
-        .filter(touched)
-        .group_by(KEY)
-        .len()
-        .filter(pl.col("len") > 1)
-        .select(pl.len())
-        .collect(engine="streaming")
-        .item()
-    )
-    if doubled:
+    keys = core.scan().filter(touched).group_by(KEY).len()
+    doubled = keys.filter(pl.col("len") > 1).select(pl.len()).collect(engine="streaming").item()
+    _raise_if_doubled(doubled, entity)
+
+
+def _raise_if_doubled(keys: int, entity: Entity) -> None:
+    if keys:
         raise WarehouseError(
-            f"{entity.name}: {doubled} keys stand in core more than once after a merge: "
+            f"{entity.name}: {keys} keys stand in core more than once after a merge: "
             "run `lienthong rebuild` for the source, and report it: this must not happen"
         )
 

@@ -26,10 +26,10 @@ from warehouse.feeds import Derived, Feed, derive_rows
 KEPT_ROWS: Final = 500_000
 """Derived rows kept at most, over all streams of a run: what comes after waits in landing."""
 
-ROUND_ROWS: Final = 200_000
+ROUND_ROWS: Final = 100_000
 """Landed rows that are worth a merge of their own while the read goes on."""
 
-_WAITING: Final = 2  # pieces that may wait: a read is held up rather than its rows heaped up
+_WAITING: Final = 1  # pieces that may wait: a read is held up rather than its rows heaped up
 
 
 @dataclass(frozen=True, kw_only=True)

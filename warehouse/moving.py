@@ -18,9 +18,9 @@ from warehouse.core import (
     Integration,
     check_unique,
     in_months,
-    keys_app,
 )
 from warehouse.delta import Table, as_table
+from warehouse.known_keys import keys_app
 from warehouse.merge_plan import BUMP, KEY, MARK, PUT
 from warehouse.phases import reached
 from warehouse.quarantine import SCHEMA, replay_app

@@ -13,7 +13,7 @@ import pytest
 from flows.catalog import Catalog, Source, load_catalog, load_source
 from flows.catalog_errors import CatalogError, Problem
 from schemas.errors import ConfigError
-from warehouse.core import keys_app
+from warehouse.known_keys import keys_app
 from warehouse.quarantine import replay_app
 
 GOOD = """\

@@ -28,11 +28,12 @@ LEFT = ("_sync_id", "_changed_at", "_read_at", "_version", "quarantined_at")
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches, pieces, landing commits and merges of a few rows."""
+    """Batches, pieces, landing commits and merges of a few rows, and few keys are many."""
     monkeypatch.setattr(reading, "ReadRequest", partial(ReadRequest, batch_rows=7))
     monkeypatch.setattr(landing, "PIECE_ROWS", 7)
     monkeypatch.setattr(landing, "CHUNK_ROWS", 20)
     monkeypatch.setattr(following, "ROUND_ROWS", 35)
+    monkeypatch.setattr("warehouse.core._FEW_KEYS", 5)
 
 
 @pytest.fixture

@@ -6,11 +6,14 @@ import random
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.protocol import ReadRequest
+from flows import reading
 from flows.receipts import SyncOptions
 from flows.steps import audit, new_sync_id, read_and_land
 from tests.support.changing_office import ChangingOffice
@@ -206,3 +209,35 @@ def test_a_key_that_two_streams_bring_at_once_stands_once(tmp_path: Path) -> Non
     listen(beside)
     nights.sync("so-doi", stream="mot")
     assert len(nights.core("so-doi", "procedure_name")) == 1
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_keys_that_another_stream_brings_in_the_middle_of_a_load_stand_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """The load knows core's keys since its first rounds: it has to notice that there are more."""
+    for name, rows in (("landing.PIECE_ROWS", 10), ("landing.CHUNK_ROWS", 10),
+                       ("following.ROUND_ROWS", 10), ("core._FEW_KEYS", 0)):  # fmt: skip
+        monkeypatch.setattr(f"warehouse.{name}", rows)
+    monkeypatch.setattr(reading, "ReadRequest", partial(ReadRequest, batch_rows=10))
+    keys = [f"HS-{number}" for number in range(60)]
+    with closing(sqlite3.connect(tmp_path / "office.db")) as office, office:
+        for table in ("mot", "hai"):
+            office.execute(f"CREATE TABLE {table} (so TEXT, ten TEXT)")
+            office.executemany(f"INSERT INTO {table} VALUES (?, '{table}')", [(k,) for k in keys])
+    nights = Nights(tmp_path)
+    nights.write("so-doi", TWO_STREAMS)
+    commits = 0
+
+    def beside(phase: str) -> None:
+        nonlocal commits
+        commits += phase == "core_commit"
+        if phase == "core_commit" and commits == at:
+            nights.sync("so-doi", stream="hai")
+
+    listen(beside)
+    nights.sync("so-doi", stream="mot")
+    assert commits > at
+    core = nights.context.warehouse.core("dossier")
+    assert core is not None
+    assert core.scan().select("_key").collect()["_key"].sort().to_list() == sorted(keys)

@@ -1,0 +1,82 @@
+"""Which keys core may hold, for whoever brings many.
+
+Each round of a large load would else look through all of core, which every round makes larger.
+Kept are hashes of 64 bits in memory. Two keys may share one, so a key that is found here has to be
+looked up; one that isn't found isn't in core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from warehouse.delta import Table
+
+_HASH: Final = pl.col("_key").hash(seed=0)  # for one process only: a library may change it
+
+
+def keys_app(source: str) -> str:
+    """The app of everything that may bring new keys of a source.
+
+    Two streams may bring the same one at once, and an append meets no other append: by this app the
+    later one begins again, and finds the key.
+    """
+    return f":keys/{source}"
+
+
+@dataclass
+class _Held:
+    hashes: pl.Series
+    at: int  # what core said of `keys_app`: unchanged, nobody has brought a key since
+
+
+class KnownKeys:
+    """The keys of some sources in one core table, read when they are first asked for.
+
+    Keys that left core since may still be among them.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, _Held] = {}
+
+    def among(self, keys: pl.DataFrame, core: Table) -> pl.DataFrame:
+        """Those of some keys that core may hold.
+
+        Args:
+            keys: `_source` and `_key`, no null among them.
+            core: Core, as it is looked at.
+        """
+        found = [keys.clear()]
+        for (source,), own in keys.group_by("_source"):
+            hashes = own.select(_HASH).to_series()
+            held = self._of(str(source), core)
+            met = held.filter(held.is_in(hashes.implode()))
+            found.append(own.filter(hashes.is_in(met.implode())))
+        return pl.concat(found)
+
+    def hold(self, sources: Sequence[str], core: Table) -> bool:
+        """Whether the keys of these sources are known as core holds them."""
+        return all(
+            source in self._held and self._held[source].at == core.txn(keys_app(source))
+            for source in sources
+        )
+
+    def brought(self, keys: pl.DataFrame, core: Table) -> None:
+        """Takes in new keys (`_source`, `_key`) that core holds since its last commit."""
+        for (source,), own in keys.group_by("_source"):
+            held = self._held.pop(str(source), None)
+            now = core.txn(keys_app(str(source)))
+            if held is not None and now == held.at + 1:
+                added = own.select(_HASH).to_series()
+                hashes = pl.concat([held.hashes, added], rechunk=False)
+                self._held[str(source)] = _Held(hashes=hashes, at=now)
+
+    def _of(self, source: str, core: Table) -> pl.Series:
+        if not self.hold([source], core):
+            own = core.scan().filter(pl.col("_source") == source).select(_HASH)
+            hashes = own.collect(engine="streaming").to_series()
+            self._held[source] = _Held(hashes=hashes, at=core.txn(keys_app(source)))
+        return self._held[source].hashes
