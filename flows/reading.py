@@ -222,6 +222,7 @@ class _Reading:
             landed=before.landed + outcome.landed,
             same=before.same + outcome.same,
             unreadable=before.unreadable + outcome.unreadable,
+            new_columns=before.new_columns or outcome.new_columns,
         )
 
     def _request(self, part: Part, state: StreamState) -> ReadRequest:
@@ -405,6 +406,12 @@ class _Reading:
         yield from self._summary.notes
         if self._left_out:
             yield f"{self._left_out} rows of people who are forgotten were left out"
+        if outcome.new_columns:
+            names = ", ".join(repr(name) for name in outcome.new_columns)
+            yield (
+                f"new columns ({names}): rows that had landed before have none of them; "
+                f"`lienthong sync {self._source} --stream {self._stream.name} --full` brings them"
+            )
         # Beside a backfill there may be gaps; and rows come between the parts of a read.
         if outcome.surplus and not self._claims.is_backfill and len(self._parts) == 1:
             yield (

@@ -233,6 +233,7 @@ class _Landing:
             waiting_deletes=waiting,
             landing_version=self._commits.version,
             surplus=self._deletions.surplus,
+            new_columns=() if self._read.is_whole else self._commits.added,
         )
 
     def _taken(self, part: pa.Table | Checkpoint, pending: pa.Table) -> pa.Table:

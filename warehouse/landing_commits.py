@@ -31,6 +31,7 @@ class Commits:
         table: The landing table behind the last commit.
         version: The newest landing version.
         state: The stream's state.
+        added: Columns that rows landed before don't have.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class Commits:
         self._columns = [name for name in schema.names if name not in LANDING]
         self._held: list[Checkpoint] = []
         self._is_behind = False  # of a commit of ours that held no row
+        self.added: tuple[str, ...] = ()
         if read.expected is not None and read.expected != self.version:
             raise self._lost()
         if added := columns_to_add(table.schema, schema):
             if self.version:
                 lacking = never_read(state.lacking, (column.name for column in added))
                 self.state = replace(state, lacking=lacking)
+                self.added = tuple(c.name for c in added if c.name in self._columns)
             table.add_columns(added, txns={APP: self.version}, state=self.state.to_json())
 
     @property

@@ -113,6 +113,7 @@ class LandOutcome:
 
     `waiting_deletes` keys seem gone but were kept: too many at once to be believed. `surplus` is
     how many rows more the source counts than keys have landed, where it counts them.
+    `new_columns` are those that rows landed before lack, where this read didn't bring them.
     """
 
     read: int
@@ -123,3 +124,4 @@ class LandOutcome:
     waiting_deletes: int
     landing_version: int
     surplus: int = 0
+    new_columns: tuple[str, ...] = ()
