@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -84,11 +85,13 @@ def measure(names: list[str], *, scale: float) -> Iterator[list[Row]]:
     with bench(scale) as one:
         for name in names:
             sys.stderr.write(f"measuring {name}\n")
+            started = time.monotonic()
             measured: list[Row] = []
             for row in GROUPS[name](one):
                 sys.stdout.write(line(row) + "\n")
                 sys.stdout.flush()
                 measured.append(row)
+            sys.stderr.write(f"{name} took {time.monotonic() - started:.0f} s\n")
             yield measured
 
 
