@@ -55,7 +55,8 @@ class Comparison(Protocol):
     def digest(self, of: Of, digits: int) -> Iterator[pa.RecordBatch]:
         """The slots (first so many digits of the hash) that aren't empty, as DIGEST.
 
-        Of rows those in scope; of keys those of every row.
+        Of rows those in scope; of keys those of every row. Without a digit all are one slot, which
+        a database sums in a third of the time.
         """
         ...
 

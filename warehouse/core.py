@@ -244,7 +244,8 @@ class Integration:
         new = writes.filter(~pl.col("_is_known")).select(KEY)
         if new.height == writes.height:
             # Each was looked up among all of core's keys: what is left is one beside another.
-            is_proved = self.known.hold(new["_source"].unique().to_list(), core)
+            is_many = new.height > _FEW_KEYS
+            is_proved = is_many and self.known.hold(new["_source"].unique(), core)
             if is_proved:
                 _raise_if_doubled(new.height - new.n_unique(), self.entity)
             core.append(as_table(rows, schema), txns=txns)
@@ -263,7 +264,7 @@ class Integration:
                 txns=txns,
             )
             months = sorted({*rows["_month"].to_list(), *old}, key=str)
-        self.known.brought(new, core)
+        self.known.brought(new, values["_source"].unique(), core)
         if months:
             check_unique(core, self.entity, months)
 

@@ -7,7 +7,7 @@ looked up; one that isn't found isn't in core.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,25 +57,32 @@ class KnownKeys:
             found.append(own.filter(hashes.is_in(met.implode())))
         return pl.concat(found)
 
-    def hold(self, sources: Sequence[str], core: Table) -> bool:
+    def hold(self, sources: Iterable[str], core: Table) -> bool:
         """Whether the keys of these sources are known as core holds them."""
-        return all(
-            source in self._held and self._held[source].at == core.txn(keys_app(source))
-            for source in sources
-        )
+        return not core.rows or all(self._is_known(source, core) for source in sources)
 
-    def brought(self, keys: pl.DataFrame, core: Table) -> None:
-        """Takes in new keys (`_source`, `_key`) that core holds since its last commit."""
-        for (source,), own in keys.group_by("_source"):
-            held = self._held.pop(str(source), None)
-            now = core.txn(keys_app(str(source)))
+    def brought(self, keys: pl.DataFrame, sources: Iterable[str], core: Table) -> None:
+        """Takes in new keys that core holds since its last commit.
+
+        Args:
+            keys: `_source` and `_key`.
+            sources: Those whose number the commit moved on, with or without a new key.
+            core: Core behind it.
+        """
+        for source in sources:
+            held = self._held.pop(source, None)
+            now = core.txn(keys_app(source))
             if held is not None and now == held.at + 1:
-                added = own.select(_HASH).to_series()
+                added = keys.filter(pl.col("_source") == source).select(_HASH).to_series()
                 hashes = pl.concat([held.hashes, added], rechunk=False)
-                self._held[str(source)] = _Held(hashes=hashes, at=now)
+                self._held[source] = _Held(hashes=hashes, at=now)
+
+    def _is_known(self, source: str, core: Table) -> bool:
+        held = self._held.get(source)
+        return held is not None and held.at == core.txn(keys_app(source))
 
     def _of(self, source: str, core: Table) -> pl.Series:
-        if not self.hold([source], core):
+        if not self._is_known(source, core):
             own = core.scan().filter(pl.col("_source") == source).select(_HASH)
             hashes = own.collect(engine="streaming").to_series()
             self._held[source] = _Held(hashes=hashes, at=core.txn(keys_app(source)))

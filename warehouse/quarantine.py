@@ -107,7 +107,7 @@ class Quarantine:
     def scan(self) -> pl.LazyFrame:
         """Every quarantined row, lazily; empty where nothing was ever quarantined."""
         table = Table.open(self.uri)
-        if table is None:
+        if table is None or not table.files:
             return pl.LazyFrame(SCHEMA.empty_table())
         return self.settled(table)
 

@@ -90,23 +90,20 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
         source: The source.
         read: Makes keys of the source's columns.
     """
-    theirs: list[pa.RecordBatch] = []
     if landed.known is not None:
-        digits = digits_for(landed.known.rows)
-        theirs = list(source.digest("keys", digits))
+        now = _summed(*source.digest("keys", 0))
         fresh = landed.fresh()
         expected = landed.known
         if fresh.height:
             expected = _summed(slots(key_hashes(fresh)["_hash"], 1), before=expected)
-        if (now := _summed(*theirs)) == expected:
+        if now == expected:
             return Vanished(gone=NO_KEYS, keys=now)
     arrived = landed.arrived().drop_nulls()
     alive = landed.alive().select("_key")
     hashed = key_hashes(pl.concat([alive, arrived]).unique())
-    if landed.known is None:
-        digits = digits_for(hashed.height)
-        theirs = list(source.digest("keys", digits))
-        now = _summed(*theirs)
+    digits = digits_for(hashed.height)
+    theirs = list(source.digest("keys", digits))
+    now = _summed(*theirs)
     found = unequal_slots(slots(hashed["_hash"], digits), iter(theirs))
     if not found:
         return Vanished(gone=NO_KEYS, keys=now)

@@ -106,7 +106,12 @@ def _part(form: Form, item: Column, text: Column, length: Column | None) -> Colu
 
 
 def key_hash(form: Form, columns: Sequence[SourceColumn]) -> Column:
-    """The MD5 of a key's text (see `schemas.keys`), NULL where a part has no value.
+    """The MD5 of `key_text`."""
+    return sa.func.md5(key_text(form, columns))
+
+
+def key_text(form: Form, columns: Sequence[SourceColumn]) -> Column:
+    """The text of a key (see `schemas.keys`), NULL where a part has no value.
 
     Blanks that only Unicode knows as such are kept: such a key's slot is looked into every time.
     """
@@ -119,7 +124,7 @@ def key_hash(form: Form, columns: Sequence[SourceColumn]) -> Column:
         for mark in ("\\", "/"):
             text = sa.func.replace(text, sa.literal(mark), sa.literal("\\" + mark))
         parts += [sa.literal("/"), text] if parts else [text]
-    return sa.func.md5(form.join(parts))
+    return form.join(parts)
 
 
 def is_plain_key(column: SourceColumn) -> bool:

@@ -50,7 +50,7 @@ def test_what_one_brings_oneself_is_known_without_a_look(
     assert not known.hold(["xa"], core)
     known.among(keys("4"), core)
     committed(core, keys("4"))
-    known.brought(keys("4"), core)
+    known.brought(keys("4"), ["xa"], core)
     monkeypatch.setattr(Table, "scan", None)
     assert known.hold(["xa"], core)
     assert found(known, core, keys("2", "4", "5")) == [("xa", "2"), ("xa", "4")]
@@ -69,7 +69,7 @@ def test_ones_own_keys_behind_those_of_others_are_no_proof(core: Table) -> None:
     known.among(keys("6"), core)
     committed(core, keys("5"))
     committed(core, keys("6"))
-    known.brought(keys("6"), core)
+    known.brought(keys("6"), ["xa"], core)
     assert not known.hold(["xa"], core)
     assert found(known, core, keys("5", "6", "7")) == [("xa", "5"), ("xa", "6")]
 
@@ -80,3 +80,24 @@ def test_sources_are_known_apart(core: Table) -> None:
     committed(core, keys("9", source="huyen"))
     assert known.hold(["xa"], core)
     assert not known.hold(["xa", "huyen"], core)
+
+
+def test_a_commit_without_a_new_key_moves_the_number_on_too(core: Table) -> None:
+    known = KnownKeys()
+    known.among(keys("9"), core)
+    core.append(SCHEMA.empty_table(), txns={keys_app("xa"): core.txn(keys_app("xa")) + 1})
+    assert not known.hold(["xa"], core)
+    known.among(keys("9"), core)
+    core.append(SCHEMA.empty_table(), txns={keys_app("xa"): core.txn(keys_app("xa")) + 1})
+    known.brought(keys(), ["xa"], core)
+    assert known.hold(["xa"], core)
+
+
+def test_of_an_empty_core_everything_is_known(tmp_path: Path) -> None:
+    table = Table.create(str(tmp_path / "empty"), SCHEMA)
+    known = KnownKeys()
+    assert known.hold(["xa"], table)
+    committed(table, keys("1"))
+    known.brought(keys("1"), ["xa"], table)
+    assert not known.hold(["xa"], table)
+    assert found(known, table, keys("1", "2")) == [("xa", "1")]

@@ -153,6 +153,19 @@ def keys_agree(url: str, key: tuple[str, ...]) -> None:
     ours = key_hashes(stamp.key_frame(rows).drop_nulls())["_hash"].to_list()
     with compared(url, wanted) as comparison:
         assert said(comparison, "keys") == sorted(ours)
+        assert summed(comparison, 0) == summed(comparison, 2)
+
+
+def test_no_key_at_all_has_a_sum_too(database: str) -> None:
+    execute(database, "CREATE TABLE t (id int, s text)")
+    with compared(database, spec("id", "s")) as comparison:
+        assert summed(comparison, 0) == summed(comparison, 2) == (0, 0)
+
+
+def summed(comparison: Comparison, digits: int) -> tuple[int, int]:
+    """Rows and total over all slots of keys."""
+    slots = [slot for batch in comparison.digest("keys", digits) for slot in batch.to_pylist()]
+    return sum(slot["rows"] for slot in slots), sum(int(slot["total"]) for slot in slots)
 
 
 def test_a_slot_brings_its_rows_and_its_keys_and_no_other(database: str) -> None:
