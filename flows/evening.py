@@ -78,6 +78,8 @@ def _uneven(context: Context, tables: dict[str, Table]) -> list[Uneven]:
     found = []
     for source in context.catalog.sources.values():
         for stream in source.streams.values():
+            if len(stream.entities) < 2:
+                continue
             app = f"{source.name}/{stream.name}"
             versions = {
                 name: tables[name].txn(app) if name in tables else 0 for name in stream.entities

@@ -102,11 +102,10 @@ def _as_before(
     """
     if core is None:
         return {}
-    held = core.txns([feed.app for feed in feeds])
     return {
         feed.app: Counts(landing_version=land.landing_version, core_version=core.version)
         for feed, land in zip(feeds, lands, strict=True)
-        if held[feed.app] == land.landing_version
+        if core.txn(feed.app) == land.landing_version
     }
 
 

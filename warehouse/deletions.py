@@ -113,6 +113,9 @@ class Deletions:
             if found is None:
                 return nothing, 0
             missing, now = found
+            if not missing.height:
+                self.keys = now
+                return nothing, 0
             # The tombstone of a key that this read brings would be a copy of the row before: to
             # whoever orders copies by the source's versions, an older one. The next read buries it.
             arrived = pl.DataFrame(pending.select(["_key"])).drop_nulls()

@@ -7,7 +7,6 @@ predates another commit with the same app id. A `Table` therefore offers no writ
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,14 +27,14 @@ from deltalake.exceptions import CommitFailedError, SchemaMismatchError, TableNo
 
 from schemas.errors import LienThongError, LostRaceError, WarehouseError
 from warehouse.delta_errors import in_our_words
+from warehouse.delta_log import Commit, commit_of, has_log
 
 STATE_KEY: Final = "lienthong.state"
 ATTEMPTS: Final = 5
 _KEEP_LOG: Final = {"delta.logRetentionDuration": "interval 36500 days"}
 # Measured on 100,000 dossiers: level 3 takes a third more time than 1 and gives the same size. A
-# dictionary of values that are all different costs time and a tenth of the size; a limit of 64 KiB
-# instead of 1 MiB gives up others of that kind sooner: landing in two thirds of the time and four
-# fifths of the size.
+# dictionary of values that are all different costs time and a tenth of the size; the limit finds
+# others of that kind (docs/decisions/0012).
 _DICTIONARY_BYTES: Final = 64 * 1024
 _ALL_DIFFERENT: Final = ("_key", "_landing_key", "_row", "_row_hash")
 _NO_DICTIONARY: Final = ColumnProperties(dictionary_enabled=False)
@@ -86,6 +85,8 @@ class Table:
     def __init__(self, handle: DeltaTable, uri: str) -> None:
         self._handle = handle
         self.uri = uri
+        self._schema: tuple[int, pa.Schema] | None = None
+        self._commit: Commit | None = None
 
     @classmethod
     def open(cls, uri: str, *, version: int | None = None) -> Table | None:
@@ -99,18 +100,15 @@ class Table:
             WarehouseError: It can't be read, or has no such version (any more); of a local one,
                 also where it can't be seen whether there is one.
         """
-        try:
-            with _translated(uri):
-                try:
-                    return cls(DeltaTable(uri, version=version), uri)
-                except TableNotFoundError:
-                    if "://" not in uri:
-                        _has_log(uri)  # to delta-rs a folder that it may not enter is no table
-                    return None
-        except WarehouseError:
-            if "://" not in uri and not _has_log(uri):
+        with _translated(uri):
+            # To delta-rs a folder that it may not enter is no table, and to find that there is none
+            # takes it as long as to open one.
+            if "://" not in uri and not has_log(uri):
                 return None
-            raise
+            try:
+                return cls(DeltaTable(uri, version=version), uri)
+            except TableNotFoundError:
+                return None
 
     @classmethod
     def open_or_create(
@@ -169,7 +167,9 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema at this version."""
-        return pa.schema(self._handle.schema().to_arrow())
+        if self._schema is None or self._schema[0] != self.version:
+            self._schema = self.version, pa.schema(self._handle.schema().to_arrow())
+        return self._schema[1]
 
     @property
     def files(self) -> list[str]:
@@ -190,14 +190,19 @@ class Table:
             self._handle.update_incremental()
         return self.version != before
 
+    @property
+    def _newest(self) -> Commit:
+        """The commit that made this version, as far as its file tells it."""
+        if self._commit is None or self._commit.version != self.version:
+            self._commit = commit_of(self.uri, self.version)
+        return self._commit
+
     def txn(self, app: str) -> int:
         """The version that an app committed last, 0 where it never did."""
+        if app in self._newest.txns:
+            return self._newest.txns[app]
         with _translated(self.uri, commits=True):  # what it says is the precondition of one
             return int(self._handle.transaction_version(app) or 0)
-
-    def txns(self, apps: Sequence[str]) -> dict[str, int]:
-        """`txn` of several apps."""
-        return {app: self.txn(app) for app in apps}
 
     def scan(self) -> pl.LazyFrame:
         """The rows at this version, lazily; filters and columns are pushed to the files."""
@@ -205,6 +210,8 @@ class Table:
 
     def newest_state(self) -> str | None:
         """The state carried by the newest commit that carries one (OPTIMIZE doesn't)."""
+        if STATE_KEY in self._newest.info:
+            return str(self._newest.info[STATE_KEY])
         with _translated(self.uri):
             limit = 1
             while True:
@@ -421,15 +428,6 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.uri!r}, version={self.version})"
-
-
-def _has_log(uri: str) -> bool:
-    """Whether a local folder is a table's. Raises WarehouseError where that can't be seen."""
-    with _translated(uri):
-        try:
-            return stat.S_ISDIR((Path(uri) / "_delta_log").stat().st_mode)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
 
 
 def as_table(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:

@@ -84,5 +84,5 @@ def columns_to_add(landed: pa.Schema, wanted: pa.Schema) -> list[pa.Field]:
 
 
 def empty_like(schema: pa.Schema) -> pa.Table:
-    """No rows of a schema."""
-    return schema.empty_table()
+    """No rows of a schema; `Schema.empty_table` makes an array of each column."""
+    return pa.Table.from_batches([], schema)

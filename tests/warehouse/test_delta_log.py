@@ -1,0 +1,105 @@
+"""What the newest commit says by its file is what the Delta library says by the whole log."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from warehouse import delta
+from warehouse.delta import STATE_KEY, Table
+from warehouse.delta_log import Commit, commit_of, has_log
+
+SCHEMA = pa.schema([("_key", pa.string()), ("number", pa.int64())])
+APPS = ("landing", "order/so-y-te/ho_so", ":keys/so-y-te")
+
+
+def row_of(table: Table) -> pa.Table:
+    """A row in the table's columns, whichever there are by now."""
+    return pa.Table.from_pylist([{"_key": "1", "number": 1}], table.schema)
+
+
+def appended(table: Table, app: str, number: int) -> None:
+    table.append(row_of(table), txns={app: number}, state=f'{{"n": {number}, "tên": "sở\\n"}}')
+
+
+def noted(table: Table, app: str, number: int) -> None:
+    table.note(txns={app: number}, state=f"{number}")
+    table.catch_up()
+
+
+def replaced(table: Table, app: str, number: int) -> None:
+    table.replace(row_of(table), where=None, txns={app: number})
+
+
+def compacted(table: Table, app: str, number: int) -> None:
+    table.compact(target=1_000_000)
+
+
+def widened(table: Table, app: str, number: int) -> None:
+    column = pa.field(f"more_{number}", pa.string())
+    table.add_columns([column], txns={app: number}, state=f"{number}")
+
+
+STEPS: tuple[Callable[[Table, str, int], None], ...] = (
+    appended, noted, replaced, compacted, widened,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_what_the_library_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    uri, draw, read = str(tmp_path / "table"), random.Random(seed), 0
+    table = Table.create(uri, SCHEMA)
+    for number in range(1, 15):
+        draw.choice(STEPS)(table, draw.choice(APPS), number)
+        told = {app: table.txn(app) for app in APPS}, table.newest_state(), table.schema
+        with monkeypatch.context() as patch:
+            patch.setattr(delta, "commit_of", lambda _, version: Commit(version=version))
+            slow = Table.open(uri)
+            assert slow is not None
+            assert told == ({app: slow.txn(app) for app in APPS}, slow.newest_state(), slow.schema)
+        read += bool(commit_of(uri, table.version).txns)
+    assert read > 5  # else nothing was compared
+
+
+def test_of_a_handle_that_stays_behind_it_is_its_own_version(tmp_path: Path) -> None:
+    uri = str(tmp_path / "table")
+    table = Table.create(uri, SCHEMA)
+    appended(table, "landing", 1)
+    other = Table.open(uri)
+    assert other is not None
+    appended(other, "landing", 2)
+    assert (table.txn("landing"), other.txn("landing")) == (1, 2)
+    assert table.catch_up()
+    assert table.txn("landing") == 2
+
+
+@pytest.mark.parametrize("text", [None, "", "{not json", '{"commitInfo":5', '{"commitInfo":5}',
+                                  '{"txn":{"appId":"landing"}}', '{"txn"'])  # fmt: skip
+def test_a_commit_that_cannot_be_read_is_left_to_the_library(
+    tmp_path: Path, text: str | None
+) -> None:
+    uri = str(tmp_path / "table")
+    table = Table.create(uri, SCHEMA)
+    appended(table, "landing", 7)
+    version = DeltaTable(uri).version()
+    log = Path(uri, "_delta_log", f"{version:020}.json")
+    assert commit_of(uri, version).info[STATE_KEY] == table.newest_state()
+    if text is None:
+        log.unlink()
+    else:
+        log.write_text(text, "utf-8")
+    assert commit_of(uri, version) == Commit(version=version)
+
+
+def test_a_table_elsewhere_is_left_to_the_library(tmp_path: Path) -> None:
+    Table.create(str(tmp_path), SCHEMA)
+    assert has_log(str(tmp_path))
+    assert not has_log(str(tmp_path / "nothing"))
+    assert commit_of(f"file://{tmp_path}", 0) == Commit(version=0)

@@ -1,0 +1,55 @@
+"""What the newest commit of a local table says, read from its own file.
+
+The Delta library goes through the log for every question, which is most of what a stream costs in a
+night that brings nothing. Where the file is elsewhere, gone or says nothing, the library is asked.
+The form is that of the Delta protocol: one action a line, `txn` and `commitInfo` among them.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+_WANTED: Final = ('{"txn"', '{"commitInfo"')  # others may be long: the statistics of a file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One commit.
+
+    Attributes:
+        version: The Delta version that it made.
+        txns: App to the version that it commits.
+        info: What it tells of itself, metadata of its writer included.
+    """
+
+    version: int
+    txns: dict[str, int] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def commit_of(uri: str, version: int) -> Commit:
+    """The commit that made a version; an empty one where it can't be read."""
+    nothing = Commit(version=version)
+    if "://" in uri:
+        return nothing
+    try:
+        text = Path(uri, "_delta_log", f"{version:020}.json").read_text("utf-8")
+        actions = [json.loads(line) for line in text.splitlines() if line.startswith(_WANTED)]
+        told = [action["txn"] for action in actions if "txn" in action]
+        infos = [dict(action["commitInfo"]) for action in actions if "commitInfo" in action]
+        txns = {str(one["appId"]): int(one["version"]) for one in told}
+    except (OSError, ValueError, LookupError, TypeError):
+        return nothing  # the library says what is wrong, if anything is
+    return Commit(version=version, txns=txns, info=infos[0] if infos else {})
+
+
+def has_log(uri: str) -> bool:
+    """Whether a local folder is a table's. Raises OSError where that can't be seen."""
+    try:
+        return stat.S_ISDIR(Path(uri, "_delta_log").stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
