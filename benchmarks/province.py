@@ -10,6 +10,7 @@ more than the rows that change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -161,11 +162,19 @@ def _append(folder: str, rows: pl.DataFrame, version: int) -> None:
         pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("_row"),
         pl.lit(value=False).alias("_tombstone"),
     )
-    landed = _as(system, landing.schema)
     state = StreamState.from_json(landing.newest_state())
     moved = replace(state, rows=state.rows + rows.height)
-    landing.append(landed, txns={"landing": version}, state=moved.to_json())
-    core.append(_as(_core_events(system), core.schema), txns={_APP: version})
+
+    def land() -> int:
+        made = _as(system, landing.schema)
+        return landing.append(made, txns={"landing": version}, state=moved.to_json())
+
+    def integrate() -> int:
+        return core.append(_as(_core_events(system), core.schema), txns={_APP: version})
+
+    with ThreadPoolExecutor(2) as pool:  # each is written by one core
+        for write in [pool.submit(land), pool.submit(integrate)]:
+            write.result()
 
 
 def _core_events(system: pl.DataFrame) -> pl.DataFrame:
