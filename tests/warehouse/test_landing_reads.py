@@ -151,14 +151,24 @@ def test_which_versions_were_read_without_a_column_is_known(tmp_path: Path) -> N
     assert landing.state().lacking == {"ten": ((1, 2), (4, 5))}
 
 
-def test_a_read_whose_table_is_purged_twice_begins_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("purges", [1, 2, 3])
+def test_a_read_whose_table_is_purged_meanwhile_lands_its_rows_once(
+    tmp_path: Path, purges: int
+) -> None:
+    """It goes on or begins again, however much of the log that it has read is gone."""
     landing = Landing(str(tmp_path / "landing"))
     land(landing, {"1": 1}, night=0)
     Past(landing.uri, is_landing=True).delete()
-    at = opened(landing)
-    Past(landing.uri, is_landing=True).delete()
-    with pytest.raises(LostRaceError):
-        land(landing, {"2": 1}, night=1, at=at)
+    reads = [opened(landing)]
+    for _ in range(purges):
+        Past(landing.uri, is_landing=True).delete()
+
+    def read() -> LandOutcome:
+        return land(landing, {"2": 1}, night=1, at=reads.pop() if reads else opened(landing))
+
+    assert retried(read).landed == 1
+    assert [len(copies(landing, key)) for key in ("1", "2")] == [1, 1]
+    assert (landing.version(), landing.state().rows) == (2, 2)
 
 
 def test_a_read_whose_landed_files_are_deleted_begins_again(tmp_path: Path) -> None:
