@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from benchmarks.measuring import Measure
 from benchmarks.office import Office, office
+
+_ENOUGH: Final = 10  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,13 @@ class Bench:
     def runs(self, full: int) -> int:
         """How often a thing is measured: once below full size."""
         return full if self.scale >= 1 else 1
+
+    def again(self, measures: Sequence[Measure]) -> bool:
+        """Whether a thing is measured once more: three times, or until it has taken ten seconds.
+
+        What takes long wavers little. Below full size once.
+        """
+        return len(measures) < self.runs(3) and sum(one.seconds for one in measures) < _ENOUGH
 
     @property
     def office(self) -> Office:

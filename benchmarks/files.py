@@ -105,8 +105,9 @@ def _lines(bench: Bench, kind: _Kind, folder: Path) -> Iterator[Row]:
     yaml = _SOURCE.format(path=folder, name=kind.name, options=kind.options)
     (folder / "sources" / "desk.yaml").write_text(yaml, "utf-8")
     task, peer = kind.peer
-    mine, theirs = [], []
-    for _ in range(bench.runs(3)):
+    mine: list[Measure] = []
+    theirs: list[Measure] = []
+    while bench.again(mine):
         threads = task == "polars_csv"
         done = run("benchmarks.files:read", folder=str(folder), threads=threads)
         mine.append(as_expected("our reader", done, expected))

@@ -43,7 +43,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         offices(bench, folder, count)
         for _ in range(2):  # one loads everything, the next one learns which keys there are
             run("benchmarks.silent:night", folder=str(folder))
-        for _ in range(bench.runs(3)):
+        while bench.again(mine):
             done = run("benchmarks.silent:night", folder=str(folder))
             mine.append(as_expected("a silent night", done, expected))
             read = run("benchmarks.silent:logs", folder=str(folder))
