@@ -91,9 +91,9 @@ def loaded(bench: Bench, database: str) -> Path:
 
     def make(path: Path) -> None:
         url = bench.office.url(database)
+        expected = whole(truth.of_office(url))
         for _ in range(2):
-            done = ours.synced(bench, path, url)
-            as_expected("the first sync", done, whole(truth.of_office(url)))
+            as_expected("the first sync", ours.synced(bench, path, url), expected)
 
     return bench.once(f"warehouse-{database}", make)
 
