@@ -156,6 +156,7 @@ class ReadSummary:
     files: list[FileRead] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what a person should know of this read
     is_ordered: bool = False  # known once it is opened: see `ReadRequest.ordered_from`
+    sums_keys: bool = False  # known once it is opened: the source can sum its keys as we do
     is_exact: bool = False  # intervals that lie apart give no row twice
     is_complete: bool = False  # the whole of the request was delivered (False under `limit`)
 

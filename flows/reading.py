@@ -168,6 +168,7 @@ class _Reading:
                     batches=self._batches(read, state),
                     is_whole=is_whole,
                     finds_deletes=self._spec.mode == "snapshot" and self._options.limit is None,
+                    sums_keys=read.summary.sums_keys,
                     cursor=self._lower_bound(read.schema),
                     accept_deletes=self._options.accept_deletes,
                     months=months_of(self._stream),

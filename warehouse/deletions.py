@@ -21,9 +21,9 @@ from warehouse.buckets import month_column, placed
 from warehouse.delta import Table
 from warehouse.intervals import CursorValue, decode_cursor, encode_cursor, is_comparable
 from warehouse.landing_read import LandingRead, ReadEnd
-from warehouse.prior import NO_KEYS, Prior, cursor_values
+from warehouse.prior import NO_KEYS, Prior, alive_keys, cursor_values
 from warehouse.state import KeyCount, KeySum, StreamState
-from warehouse.vanished import LandedKeys, Vanished, believed
+from warehouse.vanished import LandedKeys, SeenKeys, Vanished, believed, fresh_of
 
 MOST_BROUGHT: Final = 500_000
 """Rows of a read whose keys are remembered; where more land, everything is looked at."""
@@ -49,10 +49,17 @@ class Deletions:
         self.keys = before.keys
         self.surplus = 0
         self._read = read
-        self._known = before.keys if read.finds_deletes and not read.is_whole else None
+        looks, is_whole = read.finds_deletes, read.is_whole
+        self._known = before.keys if looks and not is_whole else None
+        self._seen = SeenKeys() if looks and is_whole and read.sums_keys else None
         self._version = version
         self._brought: list[pl.DataFrame] = []
         self._rows = 0
+
+    def saw(self, rows: pa.Table) -> None:
+        """Takes note of rows (columns of landing) that the read brings, new ones or not."""
+        if self._seen is not None:
+            self._seen.saw(pl.DataFrame(rows.select(["_key"])))
 
     def lands(self, rows: pa.Table) -> None:
         """Takes note of rows (columns of landing) that the read brings and that are going to land.
@@ -101,8 +108,10 @@ class Deletions:
             return nothing, 0
         now: KeySum | KeyCount | None = None
         if self._read.is_whole:
-            landed = prior()
-            gone = landed.alive_keys().join(seen(), on="_key", how="anti")
+            alive, newest_rows = prior().alive_keys(), prior().newest_rows
+            gone = alive.join(seen(), on="_key", how="anti")
+            if self._seen is not None:
+                self.keys = now = self._seen.sum()
         else:
             search = _Search(
                 self._read, end, table, pending=pending, version=self._version,
@@ -123,18 +132,18 @@ class Deletions:
             self.keys = now = now if gone.height == missing.height else None
             if not gone.height:
                 return nothing, 0
-            landed = search.landed
+            alive, newest_rows = search.alive, search.newest_rows
         if not gone.height:
             return nothing, 0
         waiting = 0
         if not self._read.accept_deletes:
             month = month_column(table.schema, self._read.months)
             buckets = None if month is None else lambda: placed(table, month)
-            gone, waiting = believed(gone, landed.alive_keys(), buckets=buckets)
+            gone, waiting = believed(gone, alive, buckets=buckets)
         # A key that waits is landed and isn't in the source; one that is buried counted until now.
         is_still_so = not waiting if isinstance(now, KeySum) else not gone.height
         self.keys = now if is_still_so else None
-        return landed.newest_rows(gone), waiting
+        return newest_rows(gone), waiting
 
 
 class _Search:
@@ -163,10 +172,13 @@ class _Search:
         self.surplus = 0
 
     @cached_property
-    def landed(self) -> Prior:
-        """Everything that has landed: what a quiet night does without."""
-        below = self._end.below
-        return Prior.load(self._table, cursor=None, values=() if below is None else below[:1])
+    def alive(self) -> pl.DataFrame:
+        """Every landed key that isn't buried: what a quiet night does without."""
+        return alive_keys(self._table)
+
+    def newest_rows(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """See `Prior.newest_rows`."""
+        return Prior.load(self._table, cursor=None, keys=keys).newest_rows(keys)
 
     def found(self) -> tuple[pl.DataFrame, KeySum | KeyCount | None] | None:
         """The keys (`_key`) that the source doesn't have, and what the state may say of the others.
@@ -177,13 +189,13 @@ class _Search:
         if end.gone is not None:
             if not end.gone.height:
                 return None
-            return self.landed.alive_keys().join(end.gone, on="_key", how="semi"), None
+            return self.alive.join(end.gone, on="_key", how="semi"), None
         if end.vanished is not None:
             found = end.vanished(
                 LandedKeys(
                     known=self._known if isinstance(self._known, KeySum) else None,
                     fresh=lambda: self._fresh,
-                    alive=lambda: self.landed.alive_keys(),  # noqa: PLW0108 - not loaded until asked
+                    alive=lambda: self.alive,
                     arrived=lambda: pl.DataFrame(self._pending.select(["_key"])),
                 )
             )
@@ -197,17 +209,16 @@ class _Search:
             self._told(count.keys)
             return NO_KEYS, count
         there = self._read.stamp.keys(end.keys())
-        return self.landed.alive_keys().join(there, on="_key", how="anti"), count
+        return self.alive.join(there, on="_key", how="anti"), count
 
     def _with_landed(self, found: Vanished) -> KeySum | None:
         """The source's keys with the number of landed ones, as far as that is known."""
         known = self._known
         if found.keys is None:
             return None
-        if "landed" in self.__dict__:  # everything was looked at
-            arrived = pl.DataFrame(self._pending.select(["_key"])).drop_nulls()
-            every = pl.concat([self.landed.alive_keys(), arrived]).unique()
-            landed = every.height - found.gone.height
+        if "alive" in self.__dict__:  # everything was looked at
+            arrived = fresh_of(pl.DataFrame(self._pending.select(["_key"])), self.alive)
+            landed = self.alive.height + arrived.height - found.gone.height
         elif isinstance(known, KeySum) and known.landed is not None:
             landed = known.landed + self._fresh.height
         else:
@@ -239,7 +250,8 @@ class _Search:
         known = self._known_count(column, high)
         if known is None:
             arrived = _last(self._pending.select(["_key", column]))
-            others = self.landed.alive_rows().join(arrived, on="_key", how="anti")
+            landed = Prior.load(self._table, cursor=None, values=[column])
+            others = landed.alive_rows().join(arrived, on="_key", how="anti")
             every = pl.concat([others.select(arrived.columns), arrived])
             beyond = every.filter(is_beyond).select(value).min().item()
             told = None if beyond is None else encode_cursor(_rounded(beyond))

@@ -299,6 +299,7 @@ class _Landing:
                 )
         self._rows += rows.num_rows
         self._next_row += rows.num_rows
+        self._deletions.saw(rows)
         unreadable = rows.column("_unreadable")
         if self._prior.is_empty:
             self._unreadable += rows.num_rows - unreadable.null_count
@@ -402,11 +403,17 @@ class _Landing:
             tombstone: Whether they bury their keys.
         """
         order = ["_landing_version", "_row"]
-        own = self._table.scan().join(
-            marks.lazy().unique(), on=["_key", "_row_hash"], nulls_equal=True, suffix=_NOW
+        on, scan, wanted = ["_key", "_row_hash"], self._table.scan(), marks.lazy().unique()
+        # To join whole rows would hold all of landing: which commits have them is found first.
+        within = scan.select(*on, "_landing_version").join(
+            wanted, on=on, how="semi", nulls_equal=True
         )
         with unless_purged(self._table.uri):
-            landed = own.collect(engine="streaming")
+            versions = within.collect(engine="streaming")["_landing_version"].unique()
+            own = scan.filter(pl.col("_landing_version").is_in(versions.implode()))
+            landed = own.join(wanted, on=on, nulls_equal=True, suffix=_NOW).collect(
+                engine="streaming"
+            )
         rows = landed.sort(order).unique(["_key", "_row_hash"], keep="last", maintain_order=True)
         stamped = rows.with_columns(
             pl.lit(value=tombstone).alias("_tombstone"),

@@ -44,6 +44,7 @@ class LandingRead:
         batches: The connector's batches, and the checkpoints between them.
         is_whole: The read covers every row of the stream.
         finds_deletes: A key that is gone becomes a tombstone (never in `mode: increment`).
+        sums_keys: Later reads that aren't whole ask the source for the sum of its keys.
         cursor: Column and lower bound of an interval read, to compare only what overlaps it.
         accept_deletes: Believe that many keys, or all, are gone.
         months: Columns that may tell a row's month, for the guard of a month.
@@ -68,6 +69,7 @@ class LandingRead:
     is_whole: bool
     finds_deletes: bool
     cursor: tuple[str, CursorValue] | None = None
+    sums_keys: bool = False
     accept_deletes: bool = False
     months: Sequence[MonthOf] = ()
     lands_all: bool = False

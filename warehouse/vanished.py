@@ -20,8 +20,10 @@ from warehouse.buckets import BUCKET
 from warehouse.duck import md5_of
 from warehouse.landing_stamp import ReadStamp
 from warehouse.prior import NO_KEYS
-from warehouse.slots import digits_for, slots, unequal_slots
+from warehouse.slots import digits_for, in_slot, marks, slots, slots_of, unequal_slots
 from warehouse.state import KeySum
+
+_HASHED_AT_ONCE: Final = 500_000  # keys
 
 DELETE_GUARD: Final = 0.05
 ALWAYS_BELIEVED: Final = 10
@@ -79,6 +81,33 @@ def key_hashes(keys: pl.DataFrame) -> pl.DataFrame:
     return texts.with_columns(pl.Series("_hash", pl.from_arrow(hashes)))
 
 
+def _marked(keys: pl.DataFrame) -> pl.DataFrame:
+    """The `marks` of each key, in their order; no more of their hashes is held than has to be."""
+    parts = [marks(key_hashes(part)["_hash"]) for part in keys.iter_slices(_HASHED_AT_ONCE)]
+    return pl.concat([marks(pl.Series(dtype=pl.String)), *parts])
+
+
+class SeenKeys:
+    """The keys of every row that a read of everything has seen: 8 bytes each.
+
+    Once it has ended, those are the source's keys and the landed ones; the first night that only
+    reads what changed has nothing else to compare the source with.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: list[pl.Series] = []
+
+    def saw(self, keys: pl.DataFrame) -> None:
+        """Takes in the `_key` of some rows; one without a key isn't counted by a source either."""
+        self._numbers.append(_marked(keys.drop_nulls("_key"))["number"])
+
+    def sum(self) -> KeySum:
+        """What the source's own sum is to be, and how many different keys these are."""
+        every = pl.concat([pl.Series(dtype=pl.Int64), *self._numbers], rechunk=False)
+        total = int(every.cast(pl.Int128).sum())
+        return KeySum(rows=len(every), total=total, landed=every.n_unique())
+
+
 def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vanished:
     """The landed keys that the source doesn't have.
 
@@ -90,24 +119,27 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
         source: The source.
         read: Makes keys of the source's columns.
     """
+    differing = None
     if landed.known is not None:
         now = _summed(*source.digest("keys", 0))
         fresh = landed.fresh()
         expected = landed.known
         if fresh.height:
-            expected = _summed(slots(key_hashes(fresh)["_hash"], 1), before=expected)
+            expected = _summed(slots_of(_marked(fresh), 1), before=expected)
         if now == expected:
             return Vanished(gone=NO_KEYS, keys=now)
-    arrived = landed.arrived().drop_nulls()
-    alive = landed.alive().select("_key")
-    hashed = key_hashes(pl.concat([alive, arrived]).unique())
-    digits = digits_for(hashed.height)
+        differing = abs(now.rows - expected.rows) or 1  # and those that hide each other
+    alive = landed.alive()
+    every = pl.concat([alive, fresh_of(landed.arrived(), alive)])
+    marked = _marked(every)
+    digits = digits_for(every.height, differing=differing)
     theirs = list(source.digest("keys", digits))
     now = _summed(*theirs)
-    found = unequal_slots(slots(hashed["_hash"], digits), iter(theirs))
+    found = unequal_slots(slots_of(marked, digits), iter(theirs))
     if not found:
         return Vanished(gone=NO_KEYS, keys=now)
-    suspects = hashed.filter(pl.col("_hash").str.slice(0, digits).is_in(found))
+    is_suspect = marked.select(in_slot(digits).is_in([int(slot, 16) for slot in found]))
+    suspects = every.filter(is_suspect.to_series())
     listed = read.keys_of_rows(source.keys(found)).drop_nulls()
     lost = suspects.join(listed, on="_key", how="anti")
     gone = alive.join(lost, on="_key", how="semi")
@@ -118,6 +150,12 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
     )
     is_sure = gone.height == lost.height and is_one_moment
     return Vanished(gone=gone, keys=now if is_sure else None)
+
+
+def fresh_of(arrived: pl.DataFrame, alive: pl.DataFrame) -> pl.DataFrame:
+    """The different keys of some rows that aren't among the alive ones."""
+    keys = arrived.drop_nulls().unique()
+    return keys.join(alive.join(keys, on="_key", how="semi"), on="_key", how="anti")
 
 
 def _only(batches: Sequence[pa.RecordBatch], found: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -54,6 +54,12 @@ class Compared:
     pending: Condition | None
 
 
+def sums_keys(dialect: str, key: Sequence[SourceColumn]) -> bool:
+    """Whether a dialect can compute checksums of such keys, so far as is known without a look."""
+    form = FORMS.get(dialect)
+    return form is not None and not _odd_keys(form, key)
+
+
 class SqlComparison:
     """A `Comparison` by statements of one session."""
 
@@ -72,10 +78,10 @@ class SqlComparison:
             return f"{self._session.dialect} can't compute checksums that equal ours"
         if self._encoding != "UTF8":
             return f"the database is kept in {self._encoding}, checksums are over UTF-8"
-        columns = self._what.columns if of == "rows" else self._what.key
-        odd = unequal(self._form, columns)
-        if of == "keys":
-            odd = [column for column in columns if column in odd or not is_plain_key(column)]
+        if of == "rows":
+            odd = unequal(self._form, self._what.columns)
+        else:
+            odd = _odd_keys(self._form, self._what.key)
         if odd:
             named = ", ".join(f"{column.name} ({column.type})" for column in odd)
             return f"{self._session.dialect} can't compute checksums that equal ours over {named}"
@@ -133,6 +139,11 @@ class SqlComparison:
         self, statement: statements.Statement, columns: Sequence[SourceColumn]
     ) -> Iterator[pa.RecordBatch]:
         return self._session.stream(statement, columns, batch_rows=_BATCH_ROWS)
+
+
+def _odd_keys(form: Form, key: Sequence[SourceColumn]) -> list[SourceColumn]:
+    odd = unequal(form, key)
+    return [column for column in key if column in odd or not is_plain_key(column)]
 
 
 @lru_cache(maxsize=1_024)

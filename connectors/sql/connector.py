@@ -29,7 +29,7 @@ from connectors.sampling import SAMPLE_ROWS
 from connectors.sql import statements
 from connectors.sql.begun import Begun, Table, where
 from connectors.sql.bounds import BEHIND
-from connectors.sql.comparison import Compared, SqlComparison
+from connectors.sql.comparison import Compared, SqlComparison, sums_keys
 from connectors.sql.cutting import ORDERED, Cut
 from connectors.sql.session import Database, Session
 from connectors.sql.types import SourceColumn
@@ -327,9 +327,11 @@ def _asked(
         return summary, [statements.rows(table.source, columns, limit=request.limit)]
     cut = Cut(column=table.wanted([spec.cursor.column])[0], request=request, zone=session.zone)
     summary.is_exact = True
+    key = table.wanted(spec.key)
+    summary.sums_keys = spec.cursor.deletes and sums_keys(session.dialect, key)
     if request.is_last or request.ordered_from is not None:
         counts = statements.counts(
-            table.source, cut.column, key=table.wanted(spec.key), high=request.high,
+            table.source, cut.column, key=key, high=request.high,
             zone=session.zone, inside=cut.conditions,
         )  # fmt: skip
         found, without, *rest = session.row(counts)

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from adbc_driver_postgresql import dbapi
 from hypothesis import given
@@ -20,8 +21,9 @@ from flows.receipts import Receipt, SyncOptions
 from flows.steps import sync
 from tests.support.nights import Nights
 from tests.support.postgres import execute
+from warehouse import deletions
 from warehouse.delta import Table
-from warehouse.prior import Prior
+from warehouse.prior import Prior, alive_keys
 
 STREAM = """\
   STREAM:
@@ -59,7 +61,12 @@ class Office:
 
         monkeypatch.setattr(Table, "open", opening)
         monkeypatch.setattr(dbapi, "connect", connecting)
+        def looking(table: Table) -> pl.DataFrame:
+            self.looked += 1
+            return alive_keys(table)
+
         monkeypatch.setattr(Prior, "load", loading)
+        monkeypatch.setattr(deletions, "alive_keys", looking)
 
     def connect(self, connector: str, *reads: str) -> None:
         streams = [
@@ -142,6 +149,26 @@ def test_a_stream_without_news_opens_its_landing_once_and_looks_at_no_row(office
     assert office.landings() == [1, 1]
     assert office.core() == 1
     assert office.looked == 0
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_night_after_everything_was_read_knows_the_keys_from_then(
+    office: Office, postgres_url: str, full: bool
+) -> None:
+    of_postgres(office, postgres_url)
+    odd = ("(NULL, 'x', '2026-01-02')", "('HS-1', 'y', '2026-01-02')", "('  HS-30 ', 'z', NULL)",
+           "('HS/31', 'z', '2099-01-01')", "('', 'z', '2026-01-03')")  # fmt: skip
+    execute(postgres_url, *(f"INSERT INTO b VALUES {row}" for row in odd))
+    office.night()
+    if full:
+        sync(office.nights.context, ["xa"], SyncOptions(full=True))
+    receipts = office.night()
+    assert [(one.landed, one.tombstoned) for one in receipts] == [(0, 0)] * 2
+    assert office.looked == 0
+    execute(postgres_url, "DELETE FROM a WHERE so = 'HS-7'")
+    receipts = office.night()
+    assert [one.tombstoned for one in receipts] == [1, 0]
+    assert office.looked
 
 
 def test_a_reader_goes_on_with_a_source_over_the_same_connection(

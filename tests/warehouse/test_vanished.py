@@ -91,3 +91,16 @@ def test_slots_stay_small_and_few() -> None:
         digits = digits_for(rows)
         assert rows / 16**digits <= 64
         assert digits == 1 or rows / 16 ** (digits - 1) > 64
+
+
+@pytest.mark.parametrize(
+    ("rows", "differing", "digits"),
+    [(5_000_000, 3, 3), (1_000_000, 1, 2), (1_000, 1, 1), (5_000_000, 10_000, 5), (0, 9, 1)],
+)
+def test_of_a_few_that_differ_larger_slots_are_looked_into(
+    rows: int, differing: int, digits: int
+) -> None:
+    assert digits_for(rows, differing=differing) == digits
+    assert digits <= digits_for(rows)
+    listed = min(differing, 16**digits) * rows / 16**digits
+    assert listed <= 20_000 or digits == digits_for(rows)
