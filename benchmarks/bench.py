@@ -9,12 +9,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TypeVar
 
 from benchmarks.measuring import Measure
 from benchmarks.office import Office, office
 
-_ENOUGH: Final = 10  # seconds
+Made = TypeVar("Made")
+
+_ENOUGH: Final = 6  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,6 @@ class Bench:
     folder: Path
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
     _kept: dict[str, object] = field(default_factory=dict, repr=False)
-    _taken: dict[str, list[Measure]] = field(default_factory=dict, repr=False)
 
     def rows(self, full: int) -> int:
         """So many rows at this scale."""
@@ -41,7 +42,7 @@ class Bench:
         return full if self.scale >= 1 else 1
 
     def again(self, measures: Sequence[Measure]) -> bool:
-        """Whether a thing is measured once more: three times, or until it has taken ten seconds.
+        """Whether a thing is measured once more: three times, or until it has taken six seconds.
 
         What takes long wavers little. Below full size once.
         """
@@ -50,26 +51,20 @@ class Bench:
     @property
     def office(self) -> Office:
         """The PostgreSQL of this run; it starts when it is first asked for."""
-        if "office" not in self._kept:
-            self._kept["office"] = self._stack.enter_context(office())
-        found = self._kept["office"]
-        assert isinstance(found, Office)
+        return self.once("office", lambda: self._stack.enter_context(office()))
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What more than one group looks at, made when it is first asked for."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        found: Made = self._kept[name]  # type: ignore[assignment]  # a name has one maker
         return found
 
-    def once(self, name: str, make: Callable[[Path], None]) -> Path:
-        """A folder of this run, made when it is first asked for; nobody changes it."""
+    def room(self, name: str) -> Path:
+        """A new folder that stays as long as the run."""
         path = self.folder / name
-        if name not in self._kept:
-            path.mkdir(parents=True)
-            make(path)
-            self._kept[name] = path
+        path.mkdir()
         return path
-
-    def taken(self, name: str, take: Callable[[], list[Measure]]) -> list[Measure]:
-        """Measures of this run that more than one group looks at, taken once."""
-        if name not in self._taken:
-            self._taken[name] = take()
-        return self._taken[name]
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

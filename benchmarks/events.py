@@ -10,9 +10,9 @@ import psycopg
 from benchmarks import dossiers, province
 from benchmarks.bench import Bench
 from benchmarks.measuring import Measure, Row, as_expected, beside, run
+from benchmarks.province import LONG, SHORT
 
 CHANGED = 40_000
-LONG, SHORT = 60, 6  # months
 DATABASE = "qua_trinh_changed"
 _VALUES = (
     "so_ho_so, thu_tu, ma_buoc, ten_buoc, (extract(epoch FROM thoi_diem) * 1000000)::bigint, don_vi"

@@ -89,43 +89,73 @@ KINDS: Final = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Taken:
+    """One file, and what was measured of reading it.
+
+    Attributes:
+        folder: Has the file and `sources/`.
+        size: Its rows, bytes and kind, for a person.
+        expected: What is true of its rows.
+        mine: Runs of our reader.
+        theirs: Runs of the peer, alternately.
+    """
+
+    folder: Path
+    size: str
+    expected: dict[str, Any]
+    mine: list[Measure]
+    theirs: list[Measure]
+
+
 def rows(bench: Bench) -> Iterator[Row]:
     """The lines of this benchmark."""
     for kind in KINDS:
-        with bench.scratch() as folder:
-            yield from _lines(bench, kind, folder)
+        taken = _taken(bench, kind)
+        yield beside(
+            f"{taken.size}, to Parquet", ours=taken.mine, peer=kind.peer[1], theirs=taken.theirs,
+            bound=_BOUND,
+        )  # fmt: skip
 
 
-def _lines(bench: Bench, kind: _Kind, folder: Path) -> Iterator[Row]:
-    count = bench.rows(kind.rows)
+def to_core(bench: Bench) -> Iterator[Row]:
+    """The whole way beside the same peers, which stop at Parquet."""
+    for kind in KINDS:
+        taken = _taken(bench, kind)
+        with bench.scratch() as scratch:
+            done = run("benchmarks.files:synced", folder=str(taken.folder), scratch=str(scratch))
+        wanted = {name: taken.expected[name] for name in ("rows", "people", "fees")}
+        yield beside(
+            f"{taken.size}, to validated core, with raw evidence",
+            ours=[as_expected("a sync", done, wanted | {"quarantined": 0})], peer=kind.peer[1],
+            theirs=taken.theirs, bound=_BOUND,
+        )  # fmt: skip
+
+
+def _taken(bench: Bench, kind: _Kind) -> _Taken:
+    return bench.once(kind.name, lambda: _take(bench, kind))
+
+
+def _take(bench: Bench, kind: _Kind) -> _Taken:
+    count, folder = bench.rows(kind.rows), bench.room(f"files-{kind.what}")
     path = folder / kind.name
     kind.make(path, count, bench.scale)
     expected = _truth(count, bench.scale)
     (folder / "sources").mkdir()
     yaml = _SOURCE.format(path=folder, name=kind.name, options=kind.options)
     (folder / "sources" / "desk.yaml").write_text(yaml, "utf-8")
-    task, peer = kind.peer
-    mine: list[Measure] = []
-    theirs: list[Measure] = []
-    while bench.again(mine):
+    task, _ = kind.peer
+    taken = _Taken(
+        folder=folder, size=f"{count:,} rows, {path.stat().st_size / 1e6:.0f} MB of {kind.what}",
+        expected=expected, mine=[], theirs=[],
+    )  # fmt: skip
+    while bench.again(taken.mine):
         threads = task == "polars_csv"
         done = run("benchmarks.files:read", folder=str(folder), threads=threads)
-        mine.append(as_expected("our reader", done, expected))
+        taken.mine.append(as_expected("our reader", done, expected))
         done = run(f"benchmarks.files:{task}", path=str(path), output=f"{folder}/peer.parquet")
-        theirs.append(as_expected(task, done, expected))
-    size = f"{count:,} rows, {path.stat().st_size / 1e6:.0f} MB of {kind.what}"
-    yield beside(f"{size}, to Parquet", ours=mine, peer=peer, theirs=theirs, bound=_BOUND)
-    yield beside(
-        f"{size}, to validated core, with raw evidence", ours=[_synced(bench, folder, expected)],
-        peer=peer, theirs=theirs, bound=_BOUND,
-    )  # fmt: skip
-
-
-def _synced(bench: Bench, folder: Path, expected: dict[str, Any]) -> Measure:
-    with bench.scratch() as scratch:
-        done = run("benchmarks.files:synced", folder=str(folder), scratch=str(scratch))
-    wanted = {"rows": expected["rows"], "people": expected["people"], "quarantined": 0}
-    return as_expected("a sync", done, wanted | {"fees": expected["fees"]})
+        taken.theirs.append(as_expected(task, done, expected))
+    return taken
 
 
 def _truth(count: int, scale: float) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import polars as pl
 import psycopg
+from adbc_driver_postgresql import dbapi
 
 from benchmarks import dossiers
 
@@ -57,17 +58,21 @@ class Office:
         """Name of a database whose table `ho_so` has the newest `rows` dossiers; nobody writes."""
         name = f"ho_so_{rows}"
         if name not in self._filled:
-            self.execute("postgres", f"CREATE DATABASE {name}")
-            self.execute(name, DDL)
-            self.fill(name, "ho_so", dossiers.frames(rows, scale=scale))
-            self.execute(
-                name,
-                "ALTER TABLE ho_so ADD PRIMARY KEY (so_ho_so)",
-                "CREATE INDEX ON ho_so (ngay_cap_nhat)",
-                "VACUUM ANALYZE ho_so",
-            )
-            self._filled.add(name)
+            self.found(name, dossiers.frames(rows, scale=scale))
         return name
+
+    def found(self, name: str, frames: Iterable[pl.DataFrame]) -> None:
+        """Makes a database whose table `ho_so` has such dossiers."""
+        self.execute("postgres", f"CREATE DATABASE {name}")
+        self.execute(name, DDL)
+        self.fill(name, "ho_so", frames)
+        self.execute(
+            name,
+            "ALTER TABLE ho_so ADD PRIMARY KEY (so_ho_so)",
+            "CREATE INDEX ON ho_so (ngay_cap_nhat)",
+            "VACUUM ANALYZE ho_so",
+        )
+        self._filled.add(name)
 
     def changed(self, database: str, *, scale: float) -> str:
         """Name of a copy of such a database in which 1 % of a million dossiers changed."""
@@ -81,13 +86,10 @@ class Office:
 
     def fill(self, database: str, table: str, frames: Iterable[pl.DataFrame]) -> None:
         """Copies frames into a table with the same columns."""
-        with psycopg.connect(self.url(database)) as connection:
+        with dbapi.connect(self.url(database)) as connection, connection.cursor() as cursor:
             for frame in frames:
-                names = ", ".join(frame.columns)
-                copy = f"COPY {table} ({names}) FROM STDIN (FORMAT csv)".encode()
-                with connection.cursor().copy(copy) as sink:
-                    for piece in frame.iter_slices(100_000):
-                        sink.write(piece.write_csv(include_header=False))
+                cursor.adbc_ingest(table, frame.to_arrow(), mode="append")
+            connection.commit()
 
     def drop(self, database: str) -> None:
         """Gives a database's disk back."""

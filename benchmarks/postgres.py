@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,13 @@ def rows(bench: Bench) -> Iterator[Row]:
     database = bench.office.dossiers(count, scale=bench.scale)
     url = bench.office.url(database)
     expected = truth.of_office(url)
-    first, limit = _first(bench, url, expected)
+    first, limit = _first(bench, database, expected)
     title = _TITLE.format(rows=count)
     yield beside(
         title, ours=first, peer="the same SELECT by ADBC into one Parquet file (zstd 3)",
         theirs=limit, bound=3.0,
     )  # fmt: skip
-    made = bench.once(f"dlt-{count}", lambda path: path.joinpath("made").mkdir())
+    made = bench.room("dlt")
     done = run("benchmarks.postgres:dlt", url=url, folder=str(made))
     loading = as_expected("dlt", done, whole(expected))
     yield beside(
@@ -82,24 +83,34 @@ def rows(bench: Bench) -> Iterator[Row]:
     yield _night(bench, database, made)
 
 
-def loaded(bench: Bench, database: str) -> Path:
-    """A warehouse that holds a database's dossiers: a first load, and the first night after it.
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """A first load.
 
-    That night looks at everything that has landed, to know which keys the source has; those that
-    follow don't.
+    Attributes:
+        folder: Has the warehouse, which goes on to be used.
+        measure: Of the load.
     """
 
-    def make(path: Path) -> None:
-        url = bench.office.url(database)
-        expected = whole(truth.of_office(url))
-        for _ in range(2):
-            as_expected("the first sync", ours.synced(bench, path, url), expected)
-
-    return bench.once(f"warehouse-{database}", make)
+    folder: Path
+    measure: Measure
 
 
-def changed_nights(bench: Bench, database: str) -> list[Measure]:
-    """Nights of ours, each over a copy of `loaded`, in which 1 % of a million changed."""
+def first_load(bench: Bench, database: str) -> Load:
+    """Ours of a database's dossiers; every group that needs one looks at the same."""
+
+    def make() -> Load:
+        url, folder = bench.office.url(database), bench.room(f"warehouse-{database}")
+        expected = truth.of_office(url)
+        done = ours.synced(bench, folder, url)
+        as_expected("ours", done, whole(expected) | {"evidence": expected["rows"]})
+        return Load(folder=folder, measure=done)
+
+    return bench.once(f"first load of {database}", make)
+
+
+def changed_nights(bench: Bench, database: str, holding: Path) -> list[Measure]:
+    """Nights of ours, each on a copy of a database's warehouse: 1 % of a million changed."""
 
     def take() -> list[Measure]:
         url = bench.office.url(bench.office.changed(database, scale=bench.scale))
@@ -111,35 +122,39 @@ def changed_nights(bench: Bench, database: str) -> list[Measure]:
         return nights
 
     def night(url: str, expected: dict[str, Any]) -> Measure:
-        with bench.copy(loaded(bench, database)) as folder:
+        with bench.copy(holding) as folder:
             return as_expected("the second sync", ours.synced(bench, folder, url), expected)
 
-    return bench.taken(f"changed {database}", take)
+    return bench.once(f"changed nights of {database}", take)
 
 
-def _first(bench: Bench, url: str, expected: dict[str, Any]) -> tuple[list[Measure], list[Measure]]:
+def _first(
+    bench: Bench, database: str, expected: dict[str, Any]
+) -> tuple[list[Measure], list[Measure]]:
     """Ours and the limit, alternately; the people of ours are looked at too."""
-    first: list[Measure] = []
-    limit: list[Measure] = []
-    while bench.again(first):
-        with bench.scratch() as folder:
-            done = ours.synced(bench, folder, url)
-            people = run("benchmarks.ours:pseudonyms", folder=str(folder), url=url)
-            first.append(
-                as_expected("ours", done, whole(expected) | {"evidence": expected["rows"]})
-            )
-            right = {"people": expected["people"], "wrong_pseudonyms": 0}
-            as_expected("ours (people)", people, right)
+    url = bench.office.url(database)
+
+    def limit() -> Measure:
         with bench.scratch() as folder:
             done = run("benchmarks.postgres:adbc", url=url, folder=str(folder))
-            limit.append(as_expected("ADBC", done, whole(expected)))
-    return first, limit
+            return as_expected("ADBC", done, whole(expected))
+
+    load = first_load(bench, database)
+    mine, limits = [load.measure], [limit()]
+    people = run("benchmarks.ours:pseudonyms", folder=str(load.folder), url=url)
+    right = {"people": truth.people_of_office(url), "wrong_pseudonyms": 0}
+    as_expected("ours (people)", people, right)
+    while bench.again(mine):
+        with bench.scratch() as folder:
+            mine.append(as_expected("ours", ours.synced(bench, folder, url), whole(expected)))
+        limits.append(limit())
+    return mine, limits
 
 
 def _night(bench: Bench, database: str, first: Path) -> Row:
     url = bench.office.url(bench.office.changed(database, scale=bench.scale))
     expected = truth.of_office(url)
-    mine = changed_nights(bench, database)
+    mine = changed_nights(bench, database, first_load(bench, database).folder)
     theirs = []
     for _ in mine:
         with bench.copy(first) as folder:

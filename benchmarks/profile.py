@@ -98,7 +98,7 @@ def _changes(bench: Bench) -> dict[str, Any]:
     count = bench.rows(postgres.ROWS)
     database = bench.office.dossiers(count, scale=bench.scale)
     changed = bench.office.changed(database, scale=bench.scale)
-    with bench.copy(postgres.loaded(bench, database)) as folder:
+    with bench.copy(postgres.first_load(bench, database).folder) as folder:
         url = bench.office.url(changed)
         ours.connect(folder, url)
         return _profile(folder, bench, f"1 % of {count:,} dossiers changed", url=url)
@@ -106,10 +106,10 @@ def _changes(bench: Bench) -> dict[str, Any]:
 
 def _events(bench: Bench) -> dict[str, Any]:
     events.fill(bench)
-    with bench.copy(province.warehouse(bench, events.LONG)) as folder:
+    with bench.copy(province.warehouse(bench, province.LONG)) as folder:
         url = bench.office.url(events.DATABASE)
         province.connect(folder, url)
-        size = province.events(bench.scale, events.LONG)
+        size = province.events(bench.scale, province.LONG)
         return _profile(folder, bench, f"changed events into {size:,}", url=url)
 
 
