@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,11 +13,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
-from benchmarks.measuring import Measure
+from benchmarks.measuring import ROOT, Measure
 from benchmarks.office import Office, office
 
 Made = TypeVar("Made")
 
+KEPT: Final = ROOT / "data" / "bench"
+_RUN: Final = "lienthong-bench-"
+_MADE_BY: Final = (
+    "benchmarks/dossiers.py", "benchmarks/province.py", "benchmarks/standing.py",
+    "benchmarks/writing.py", "schemas", "warehouse",
+)  # fmt: skip
 _ENOUGH: Final = 6  # seconds
 
 
@@ -60,6 +68,31 @@ class Bench:
         found: Made = self._kept[name]  # type: ignore[assignment]  # a name has one maker
         return found
 
+    def kept(self, name: str, make: Callable[[Path], None]) -> Path:
+        """A folder that outlives the run, for what takes minutes to build; nobody changes it.
+
+        It is built anew where anything has changed that it is made by, and, below full size, in
+        every run.
+        """
+
+        def made() -> Path:
+            if self.scale != 1:
+                path = self.room(name)
+                make(path)
+                return path
+            path = KEPT / f"{name}-{_digest()}"
+            if not path.exists():
+                sys.stderr.write(f"building {path}, which is kept\n")
+                making = path.with_suffix(".making")
+                for old in KEPT.glob(f"{name}-*"):
+                    shutil.rmtree(old)
+                making.mkdir()
+                make(making)
+                making.rename(path)
+            return path
+
+        return self.once(f"kept {name}", made)
+
     def room(self, name: str) -> Path:
         """A new folder that stays as long as the run."""
         path = self.folder / name
@@ -74,15 +107,48 @@ class Bench:
 
     @contextmanager
     def copy(self, of: Path) -> Iterator[Path]:
-        """A copy of a folder for one task, by hard links: Delta never changes a file."""
+        """A copy of a folder for one task; see `linked`."""
         with self.scratch() as path:
-            made = path / "copy"
-            shutil.copytree(of, made, copy_function=os.link)
-            yield made
+            yield linked(of, path / "copy")
+
+
+def linked(of: Path, to: Path) -> Path:
+    """Copies a folder; Parquet and Delta's log by hard links, as Delta never changes a file."""
+
+    def copy(source: str, target: str) -> None:
+        is_delta = source.endswith((".parquet", ".json"))
+        (os.link if is_delta else shutil.copy2)(source, target)
+
+    shutil.copytree(of, to, copy_function=copy)
+    return to
 
 
 @contextmanager
 def bench(scale: float) -> Iterator[Bench]:
     """A run in a folder of its own, with everything it started ended afterwards."""
-    with TemporaryDirectory(prefix="lienthong-bench-") as folder, ExitStack() as stack:
+    beside = None
+    if scale == 1:  # where hard links to what is kept are possible
+        KEPT.mkdir(parents=True, exist_ok=True)
+        beside = KEPT
+        _sweep()
+    prefix = f"{_RUN}{os.getpid()}-"
+    with TemporaryDirectory(prefix=prefix, dir=beside) as folder, ExitStack() as stack:
         yield Bench(scale=scale, folder=Path(folder), _stack=stack)
+
+
+def _sweep() -> None:
+    """Deletes the folders of runs that were killed."""
+    for left in KEPT.glob(f"{_RUN}*"):
+        try:
+            os.kill(int(left.name.removeprefix(_RUN).partition("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left)
+
+
+def _digest() -> str:
+    """Of everything that a kept folder is made by."""
+    told = hashlib.sha256()
+    for place in (ROOT / name for name in _MADE_BY):
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            told.update(file.read_bytes())
+    return told.hexdigest()[:12]

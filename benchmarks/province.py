@@ -5,15 +5,13 @@ Fifty million events would be hours of an office's exports: they are written (se
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from benchmarks import dossiers
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, linked
 from benchmarks.measuring import Timer, as_expected, run
 from benchmarks.warming import warm_up
 from benchmarks.writing import ZONE, Written, pseudonymous, same
@@ -62,18 +60,18 @@ SEED: Final = (
 def warehouse(bench: Bench, months: int) -> Path:
     """A folder with the warehouse of the newest LONG or SHORT months, and `sources/`."""
 
-    def make() -> dict[int, Path]:
-        folders = {LONG: bench.room("province"), SHORT: bench.folder / "province-short"}
+    def make(path: Path) -> None:
+        long, short = path / str(LONG), path / str(SHORT)
+        long.mkdir()
         bench.office.execute("postgres", "CREATE DATABASE qua_trinh")
         bench.office.execute("qua_trinh", DDL, SEED)
-        connect(folders[LONG], bench.office.url("qua_trinh"))
-        done = run("benchmarks.province:found", folder=str(folders[LONG]),
-                   short=str(folders[SHORT]), scale=bench.scale)  # fmt: skip
-        sizes = {f"rows of {each}": events(bench.scale, each) + 1 for each in folders}
+        connect(long, bench.office.url("qua_trinh"))
+        done = run("benchmarks.province:found", folder=str(long), short=str(short),
+                   scale=bench.scale)  # fmt: skip
+        sizes = {f"rows of {each}": events(bench.scale, each) + 1 for each in (LONG, SHORT)}
         as_expected("the province", done, sizes)
-        return folders
 
-    return bench.once("province", make)[months]
+    return bench.kept("province", make) / str(months)
 
 
 def connect(folder: Path, url: str) -> None:
@@ -97,7 +95,7 @@ def found(timer: Timer, *, folder: str, short: str, scale: float) -> dict[str, A
     Args:
         timer: Nothing of it is measured.
         folder: Has `sources/`; the warehouse comes there.
-        short: What is there behind SHORT months comes here, by hard links: Delta changes no file.
+        short: What is there behind SHORT months comes here.
         scale: How large a month is.
     """
     del timer
@@ -106,7 +104,7 @@ def found(timer: Timer, *, folder: str, short: str, scale: float) -> dict[str, A
     sizes = {}
     for number, rows in enumerate(seeded.goes_on(months, _core_events), 1):
         if number == SHORT:
-            shutil.copytree(folder, short, copy_function=os.link)
+            linked(Path(folder), Path(short))
         if number in {LONG, SHORT}:
             sizes[f"rows of {number}"] = rows
     return sizes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -11,7 +9,7 @@ from time import perf_counter, process_time
 from typing import Any, Final
 
 from benchmarks import province, standing
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, linked
 from benchmarks.measuring import Row, Timer, as_expected, run
 from benchmarks.province import LONG
 
@@ -71,9 +69,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     count = bench.rows(standing.ROWS)
     with bench.copy(province.warehouse(bench, LONG)) as folder:
         dossiers = Path("warehouse", "analysts", "core", "dossier")
-        shutil.copytree(
-            standing.warehouse(bench) / dossiers, folder / dossiers, copy_function=os.link
-        )
+        linked(standing.warehouse(bench) / dossiers, folder / dossiers)
         done = run("benchmarks.queries:asked", folder=str(folder), runs=bench.runs(3))
     as_expected("the questions", done, {"differing": [], "empty": [], "rows": count})
     pairs = done.facts["seconds"]

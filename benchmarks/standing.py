@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from benchmarks import dossiers, ours, truth
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, linked
 from benchmarks.measuring import Timer, as_expected, run
 from benchmarks.writing import ZONE, Written, pseudonymous, same
 
@@ -30,15 +30,13 @@ _MOMENTS: Final = {"received": "ngay_tiep_nhan", "due": "ngay_hen_tra", "finishe
 def warehouse(bench: Bench) -> Path:
     """A folder with the warehouse of the office's dossiers, and `sources/` of the newest one."""
 
-    def make() -> Path:
-        folder = bench.room("standing")
+    def make(folder: Path) -> None:
         ours.connect(folder, bench.office.url(bench.office.dossiers(1, scale=bench.scale)))
         done = run("benchmarks.standing:found", folder=str(folder), rows=bench.rows(ROWS),
                    scale=bench.scale)  # fmt: skip
         as_expected("the dossiers", done, {"rows": bench.rows(ROWS)})
-        return folder
 
-    return bench.once("standing", make)
+    return bench.kept("standing", make)
 
 
 def office(bench: Bench) -> str:
@@ -53,7 +51,8 @@ def proved(bench: Bench) -> Path:
         bench.office.execute("postgres", "SELECT 1")  # it has started
         with ThreadPoolExecutor(1) as beside:
             filling = beside.submit(office, bench)
-            folder, url = warehouse(bench), bench.office.url(filling.result())
+            folder = linked(warehouse(bench), bench.folder / "proved")
+        url = bench.office.url(filling.result())
         told = truth.of_office(url)
         expected = {**told, "landed": 0, "evidence": told["rows"]}
         as_expected("a night", ours.synced(bench, folder, url), expected)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmarks import bench as runs
 from benchmarks import growth, measuring
 from benchmarks.__main__ import GROUPS, LATEST, main
 from benchmarks.bench import bench
@@ -85,12 +88,56 @@ def test_rows_that_were_not_measured_now_stay(
 
 def test_what_a_run_made_is_gone_afterwards() -> None:
     with bench(TINY) as one:
-        made = one.once("a", lambda path: path.joinpath("file").touch())
-        with one.copy(made) as copy:
+        room = one.once("a", lambda: one.room("a"))
+        assert one.once("a", lambda: one.room("another")) == room
+        (room / "file").touch()
+        with one.copy(room) as copy:
             assert (copy / "file").exists()
         assert not copy.exists()
-        assert made.exists()
+        assert one.kept("b", lambda path: (path / "file").touch()).parent == one.folder
     assert not one.folder.exists()
+
+
+def test_what_is_kept_is_made_once_until_what_makes_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "KEPT", tmp_path / "kept")
+    made: list[str] = []
+
+    def make(path: Path) -> None:
+        made.append(path.name)
+        (path / "file").write_text("as it was made", "utf-8")
+
+    def breaks(path: Path) -> None:
+        make(path)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), bench(1) as one:
+        one.kept("it", breaks)
+    for _ in range(2):
+        with bench(1) as one:
+            kept = one.kept("it", make)
+            assert kept == one.kept("it", make)
+            with one.copy(kept) as copy:
+                (copy / "file").write_text("changed in a task", "utf-8")
+    assert len(made) == 2  # the one that broke off, and one
+    assert (kept / "file").read_text("utf-8") == "as it was made"
+    monkeypatch.setattr(runs, "_digest", lambda: "other")
+    with bench(1) as one:
+        assert one.kept("it", make) != kept
+        assert not kept.exists()
+
+
+def test_what_killed_runs_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "KEPT", tmp_path)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left, alive = (tmp_path / f"lienthong-bench-{pid}-x" for pid in (ended.pid, os.getpid()))
+    for folder in (left, alive):
+        folder.mkdir()
+    with bench(1):
+        assert not left.exists()
+        assert alive.exists()
 
 
 def test_growth_is_drawn() -> None:
