@@ -102,10 +102,12 @@ def measure(names: list[str], *, scale: float) -> Iterator[list[Row]]:
 
 def line(row: Row) -> str:
     """A row for a person."""
-    verdict = "met" if row.ratio <= row.bound else "NOT MET"
+    verdict = "no bound"
+    if row.bound is not None:
+        verdict = f"bound {row.bound:g}: {'met' if row.ratio <= row.bound else 'NOT MET'}"
     return (
         f"{row.name}\n  ours {row.ours_s:.2f} s ({row.peak_mib:.0f} MiB); {row.peer} "
-        f"{row.peer_s:.2f} s; ratio of {row.of} {row.ratio:.2f}, bound {row.bound:g}: {verdict} "
+        f"{row.peer_s:.2f} s; ratio of {row.of} {row.ratio:.2f}, {verdict} "
         f"(CPU {row.cpu_ratio:.2f})"
     )
 

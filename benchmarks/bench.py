@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -20,10 +21,8 @@ Made = TypeVar("Made")
 
 KEPT: Final = ROOT / "data" / "bench"
 _RUN: Final = "lienthong-bench-"
-_MADE_BY: Final = (
-    "benchmarks/dossiers.py", "benchmarks/province.py", "benchmarks/standing.py",
-    "benchmarks/writing.py", "schemas", "warehouse",
-)  # fmt: skip
+_MADE_BY: Final = ("benchmarks", "connectors", "flows", "schemas", "warehouse")
+_SOURCES: Final = {".py", ".csv", ".sql", ".yaml"}
 _ENOUGH: Final = 6  # seconds
 
 
@@ -125,30 +124,39 @@ def linked(of: Path, to: Path) -> Path:
 
 @contextmanager
 def bench(scale: float) -> Iterator[Bench]:
-    """A run in a folder of its own, with everything it started ended afterwards."""
-    beside = None
-    if scale == 1:  # where hard links to what is kept are possible
-        KEPT.mkdir(parents=True, exist_ok=True)
-        beside = KEPT
-        _sweep()
-    prefix = f"{_RUN}{os.getpid()}-"
-    with TemporaryDirectory(prefix=prefix, dir=beside) as folder, ExitStack() as stack:
+    """A run in a folder of its own, with everything it started ended afterwards.
+
+    Raises:
+        RuntimeError: Another run of full size is at work: both would measure each other.
+    """
+    with ExitStack() as stack:
+        beside = None
+        if scale == 1:  # where hard links to what is kept are possible
+            beside = KEPT
+            stack.enter_context(_alone())
+        folder = stack.enter_context(TemporaryDirectory(prefix=_RUN, dir=beside))
         yield Bench(scale=scale, folder=Path(folder), _stack=stack)
 
 
-def _sweep() -> None:
-    """Deletes the folders of runs that were killed."""
-    for left in KEPT.glob(f"{_RUN}*"):
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nobody else uses what is kept, and what killed runs left is deleted."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
         try:
-            os.kill(int(left.name.removeprefix(_RUN).partition("-")[0]), 0)
-        except ProcessLookupError:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"{KEPT}: another run of the benchmarks is at work") from None
+        for left in KEPT.glob(f"{_RUN}*"):
             shutil.rmtree(left)
+        yield
 
 
 def _digest() -> str:
-    """Of everything that a kept folder is made by."""
-    told = hashlib.sha256()
-    for place in (ROOT / name for name in _MADE_BY):
-        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            told.update(file.read_bytes())
+    """Of all code and data that a kept folder is made by, and of the libraries' versions."""
+    told = hashlib.sha256((ROOT / "constraints.txt").read_bytes())
+    for place in _MADE_BY:
+        for file in sorted((ROOT / place).rglob("*")):
+            if file.suffix in _SOURCES:
+                told.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
     return told.hexdigest()[:12]

@@ -55,7 +55,7 @@ class Row:
         peer: What it is measured beside.
         peer_s: Seconds of the peer, the median of the runs.
         ratio: Ours to the peer's: of the seconds, or of what `of` says.
-        bound: What the ratio should be at most.
+        bound: What the ratio should be at most; None: nobody said.
         peak_mib: Most memory of ours (MiB).
         cpu_ratio: Ours to the peer's in CPU seconds: tells what a busy machine did to `ratio`.
         of: What `ratio` compares.
@@ -66,7 +66,7 @@ class Row:
     peer: str
     peer_s: float
     ratio: float
-    bound: float
+    bound: float | None
     peak_mib: float
     cpu_ratio: float
     of: Compared = "seconds"
@@ -117,7 +117,7 @@ def beside(
     ours: list[Measure],
     peer: str,
     theirs: list[Measure],
-    bound: float,
+    bound: float | None,
     of: Compared = "seconds",
 ) -> Row:
     """One line out of the runs of ours and of a peer."""

@@ -43,13 +43,15 @@ def _rows() -> str:
         "| what | ours | beside | theirs | ratio | bound | |", "|---|---:|---|---:|---:|---:|---|",
     ]  # fmt: skip
     for row in _kept(_LATEST) or []:
-        met = "met" if row["ratio"] <= row["bound"] else "**not met**"
+        bound, met = row["bound"], ""
+        if bound is not None:
+            met = "met" if row["ratio"] <= bound else "**not met**"
         ours, theirs = f"{row['ours_s']:.2f} s", f"{row['peer_s']:.2f} s"
         if row.get("of") == "peak memory":
             ours, theirs = f"{row['peak_mib']:.0f} MiB", f"{row['peak_mib'] / row['ratio']:.0f} MiB"
         lines.append(
             f"| {row['name']} | {ours} | {row['peer']} | {theirs} | {row['ratio']:.2f} | "
-            f"{row['bound']:g} | {met} |"
+            f"{'' if bound is None else format(bound, 'g')} | {met} |"
         )
     return "\n".join(lines)
 

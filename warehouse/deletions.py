@@ -143,7 +143,7 @@ class Deletions:
         # A key that waits is landed and isn't in the source; one that is buried counted until now.
         is_still_so = not waiting if isinstance(now, KeySum) else not gone.height
         self.keys = now if is_still_so else None
-        return newest_rows(gone), waiting
+        return (newest_rows(gone) if gone.height else nothing), waiting
 
 
 class _Search:

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 _SUMMED: Final = (5, 14)  # position (from 0) and number of digits
 _BESIDE: Final = 64  # rows of a slot, about: more are read in vain, fewer make more slots
-_LISTED: Final = 20_000  # rows that may be read in vain where it is known how many differ
+LISTED: Final = 20_000
+"""Rows that may be read in vain where larger slots are thought to be enough."""
 _MOST_DIGITS: Final = 5
 
 
@@ -28,11 +29,16 @@ def digits_for(rows: int, *, differing: int | None = None) -> int:
     """
     wanted = rows / _BESIDE
     if differing is not None:
-        wanted = min(wanted, rows * differing / _LISTED)
+        wanted = min(wanted, rows * differing / LISTED)
     digits = 1
     while digits < _MOST_DIGITS and wanted > 16**digits:
         digits += 1
     return digits
+
+
+def numbers(hashes: pl.Series) -> pl.Series:
+    """What is summed of each hash (hex, 32 digits)."""
+    return hashes.cast(pl.String).str.slice(*_SUMMED).str.to_integer(base=16, dtype=pl.Int64)
 
 
 def marks(hashes: pl.Series) -> pl.DataFrame:
@@ -41,11 +47,9 @@ def marks(hashes: pl.Series) -> pl.DataFrame:
     Returns:
         `place`, the first digits as a number, as many as a slot may have; `number`, what is summed.
     """
-    text = pl.lit(hashes.cast(pl.String))
-    return pl.select(
-        place=text.str.slice(0, _MOST_DIGITS).str.to_integer(base=16, dtype=pl.UInt32),
-        number=text.str.slice(*_SUMMED).str.to_integer(base=16, dtype=pl.Int64),
-    )
+    first = hashes.cast(pl.String).str.slice(0, _MOST_DIGITS)
+    places = first.str.to_integer(base=16, dtype=pl.UInt32)
+    return pl.DataFrame({"place": places, "number": numbers(hashes)})
 
 
 def slots(hashes: pl.Series, digits: int) -> pl.DataFrame:

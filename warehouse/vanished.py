@@ -20,7 +20,16 @@ from warehouse.buckets import BUCKET
 from warehouse.duck import md5_of
 from warehouse.landing_stamp import ReadStamp
 from warehouse.prior import NO_KEYS
-from warehouse.slots import digits_for, in_slot, marks, slots, slots_of, unequal_slots
+from warehouse.slots import (
+    LISTED,
+    digits_for,
+    in_slot,
+    marks,
+    numbers,
+    slots,
+    slots_of,
+    unequal_slots,
+)
 from warehouse.state import KeySum
 
 _HASHED_AT_ONCE: Final = 500_000  # keys
@@ -88,24 +97,27 @@ def _marked(keys: pl.DataFrame) -> pl.DataFrame:
 
 
 class SeenKeys:
-    """The keys of every row that a read of everything has seen: 8 bytes each.
+    """The keys of every row that a read of everything has seen.
 
     Once it has ended, those are the source's keys and the landed ones; the first night that only
-    reads what changed has nothing else to compare the source with.
+    reads what changed has nothing else to compare the source with. Eight bytes a row are held, and
+    as much again at the end, to count the different keys.
     """
 
     def __init__(self) -> None:
         self._numbers: list[pl.Series] = []
+        self._total = 0
 
     def saw(self, keys: pl.DataFrame) -> None:
         """Takes in the `_key` of some rows; one without a key isn't counted by a source either."""
-        self._numbers.append(_marked(keys.drop_nulls("_key"))["number"])
+        found = numbers(key_hashes(keys.drop_nulls("_key"))["_hash"])
+        self._total += int(found.cast(pl.Int128).sum())
+        self._numbers.append(found)
 
     def sum(self) -> KeySum:
         """What the source's own sum is to be, and how many different keys these are."""
         every = pl.concat([pl.Series(dtype=pl.Int64), *self._numbers], rechunk=False)
-        total = int(every.cast(pl.Int128).sum())
-        return KeySum(rows=len(every), total=total, landed=every.n_unique())
+        return KeySum(rows=len(every), total=self._total, landed=every.n_unique())
 
 
 def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vanished:
@@ -132,10 +144,14 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
     alive = landed.alive()
     every = pl.concat([alive, fresh_of(landed.arrived(), alive)])
     marked = _marked(every)
-    digits = digits_for(every.height, differing=differing)
-    theirs = list(source.digest("keys", digits))
-    now = _summed(*theirs)
-    found = unequal_slots(slots_of(marked, digits), iter(theirs))
+    most = digits_for(every.height)
+    for digits in sorted({digits_for(every.height, differing=differing), most}):
+        theirs = list(source.digest("keys", digits))
+        now = _summed(*theirs)
+        found = unequal_slots(slots_of(marked, digits), iter(theirs))
+        # Keys that came and keys that went hide each other's number: many slots may differ.
+        if len(found) * every.height <= LISTED * 16**digits:
+            break
     if not found:
         return Vanished(gone=NO_KEYS, keys=now)
     is_suspect = marked.select(in_slot(digits).is_in([int(slot, 16) for slot in found]))
@@ -155,6 +171,7 @@ def vanished(landed: LandedKeys, *, source: KeyDigests, read: ReadStamp) -> Vani
 def fresh_of(arrived: pl.DataFrame, alive: pl.DataFrame) -> pl.DataFrame:
     """The different keys of some rows that aren't among the alive ones."""
     keys = arrived.drop_nulls().unique()
+    # The few are looked for among the many, and not the other way round: that would take room.
     return keys.join(alive.join(keys, on="_key", how="semi"), on="_key", how="anti")
 
 

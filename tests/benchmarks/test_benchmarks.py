@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmarks import bench as runs
 from benchmarks import growth, measuring
-from benchmarks.__main__ import GROUPS, LATEST, main
+from benchmarks.__main__ import BY_NAME, GROUPS, LATEST, main
 from benchmarks.bench import bench
 from benchmarks.measuring import Measure, as_expected, beside
 from benchmarks.page import PAGE, with_figures
@@ -41,7 +39,8 @@ def test_every_group_verifies_its_results_and_writes_rows(group: str, tmp_path: 
     for row in rows:
         assert set(row) == KEYS
         assert row["name"] and row["peer"]
-        assert all(row[key] > 0 for key in ("ours_s", "peer_s", "ratio", "bound", "peak_mib"))
+        assert all(row[key] > 0 for key in ("ours_s", "peer_s", "ratio", "peak_mib"))
+        assert (row["bound"] is None) == (group in BY_NAME)
 
 
 def test_a_result_that_is_not_whole_does_not_count() -> None:
@@ -128,16 +127,21 @@ def test_what_is_kept_is_made_once_until_what_makes_it_changes(
         assert not kept.exists()
 
 
-def test_what_killed_runs_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_of_full_size_is_alone_and_sweeps_what_killed_ones_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runs, "KEPT", tmp_path)
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    left, alive = (tmp_path / f"lienthong-bench-{pid}-x" for pid in (ended.pid, os.getpid()))
-    for folder in (left, alive):
-        folder.mkdir()
-    with bench(1):
+    left = tmp_path / "lienthong-bench-left"
+    left.mkdir()
+    with bench(1) as one:
         assert not left.exists()
-        assert alive.exists()
+        with pytest.raises(RuntimeError, match="another run"), bench(1):
+            pass
+        assert one.folder.exists()
+        with bench(TINY):
+            pass
+    with bench(1):
+        assert not one.folder.exists()
 
 
 def test_growth_is_drawn() -> None:

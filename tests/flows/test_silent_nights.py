@@ -61,6 +61,7 @@ class Office:
 
         monkeypatch.setattr(Table, "open", opening)
         monkeypatch.setattr(dbapi, "connect", connecting)
+
         def looking(table: Table) -> pl.DataFrame:
             self.looked += 1
             return alive_keys(table)
@@ -161,6 +162,7 @@ def test_the_night_after_everything_was_read_knows_the_keys_from_then(
     execute(postgres_url, *(f"INSERT INTO b VALUES {row}" for row in odd))
     office.night()
     if full:
+        execute(postgres_url, "UPDATE a SET ten = 'kết hôn' WHERE so = 'HS-3'")
         sync(office.nights.context, ["xa"], SyncOptions(full=True))
     receipts = office.night()
     assert [(one.landed, one.tombstoned) for one in receipts] == [(0, 0)] * 2

@@ -102,7 +102,7 @@ class Nights:
     def state(self) -> StreamState:
         return self.landing.state()
 
-    def night(self, *, accept: bool = True, pieces: int = 0) -> LandOutcome:
+    def night(self, *, accept: bool = True, pieces: int = 0, full: bool = False) -> LandOutcome:
         """One read; in commits of at most so many rows, if that is said."""
         self.number += 1
         table = self.landing.table()
@@ -113,7 +113,7 @@ class Nights:
             table.append(nothing, txns={"landing": version}, state=state.to_json())
         high = state.not_below(self.office.high, column="luc")
         assert isinstance(high, int)
-        wanted = state.of_cursor("luc", high=high).to_read(high=high, late_window=2)
+        wanted = state.of_cursor("luc", high=high).to_read(high=high, late_window=2, full=full)
         (low, _), *_ = (one.bounds for one in wanted)
         assert low is None or isinstance(low, int)
         rows = self.office.between(low, high)
@@ -176,28 +176,31 @@ keys = st.sampled_from([f"HS-{n}" for n in range(12)])
 writes = st.tuples(st.just("write"), keys, st.sampled_from([0, 0, 0, 3, 50, None]))
 deletes = st.tuples(st.just("delete"), keys, st.none())
 changes = st.lists(st.one_of(writes, deletes), max_size=5)
-histories = st.lists(st.tuples(changes, st.booleans(), st.integers(0, 2)), min_size=2, max_size=5)
+nights_of = st.tuples(
+    changes, st.booleans(), st.integers(0, 2), st.sampled_from([False] * 3 + [True])
+)
+histories = st.lists(nights_of, min_size=2, max_size=5)
 
 
 @pytest.mark.parametrize("by", ["sum", "count"])
 @settings(max_examples=8, deadline=None)
 @given(history=histories)
 def test_what_the_state_says_changes_nothing_of_what_is_found(
-    by: By, history: list[tuple[list[tuple[str, str, int | None]], bool, int]]
+    by: By, history: list[tuple[list[tuple[str, str, int | None]], bool, int, bool]]
 ) -> None:
     with TemporaryDirectory() as folder:
         office = Office()
         office.write("HS-always")
         told = Nights(office, f"{folder}/told", by)
         looks = Nights(office, f"{folder}/looks", by, forgets=True)
-        for changed, accept, pieces in history:
+        for changed, accept, pieces, full in history:
             for what, key, at in changed:
                 if what == "delete":
                     office.rows.pop(key, None)
                 else:
                     office.write(key, at=at)
-            one = told.night(accept=accept, pieces=pieces)
-            other = looks.night(accept=accept, pieces=pieces)
+            one = told.night(accept=accept, pieces=pieces, full=full)
+            other = looks.night(accept=accept, pieces=pieces, full=full)
             assert (one.tombstones, one.waiting_deletes) == (
                 other.tombstones, other.waiting_deletes,
             )  # fmt: skip
@@ -294,6 +297,52 @@ def test_keys_that_wait_are_looked_for_again_every_night(by: By, tmp_path: Path)
         assert (night.tombstones, night.waiting_deletes) == (0, 30)
     assert nights.night(accept=True).tombstones == 30
     assert nights.alive().keys() == office.rows.keys()
+
+
+@pytest.mark.parametrize("by", ["sum", "count"])
+def test_keys_that_wait_behind_a_read_of_everything_are_looked_for_the_next_night(
+    by: By, tmp_path: Path
+) -> None:
+    office = Office()
+    for number in range(40):
+        office.write(f"HS-{number}")
+    nights = Nights(office, str(tmp_path / "landing"), by)
+    nights.night()
+    for number in range(30):
+        del office.rows[f"HS-{number}"]
+    for full in (True, False, True, False):
+        night = nights.night(accept=False, full=full)
+        assert (night.tombstones, night.waiting_deletes) == (0, 30)
+    assert nights.night(accept=True).tombstones == 30
+    assert nights.alive().keys() == office.rows.keys()
+
+
+def test_keys_that_came_and_keys_that_went_hide_each_other_only_from_the_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many came late as went: by the number of keys one differs, and nearly all slots do."""
+    monkeypatch.setattr(vanished, "LISTED", 20)
+    monkeypatch.setattr("warehouse.slots._BESIDE", 1)
+    office = Office()
+    for number in range(300):
+        office.write(f"HS-{number}")
+    nights = Nights(office, str(tmp_path / "landing"), "sum")
+    nights.night()
+    listed: list[int] = []
+    lists = office.keys
+
+    def listing(slots: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        for batch in lists(slots):
+            listed.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(office, "keys", listing)
+    for number in range(10):
+        del office.rows[f"HS-{number}"]
+        office.rows[f"HS-late-{number}"] = (None, "chưa có giờ")
+    assert nights.night().tombstones == 10
+    assert sum(listed) < 60
+    assert not nights.alive().keys() & {f"HS-{number}" for number in range(10)}
 
 
 @pytest.mark.parametrize("by", ["sum", "count"])
