@@ -56,7 +56,7 @@ class Comparison(Protocol):
         """The slots (first so many digits of the hash) that aren't empty, as DIGEST.
 
         Of rows those in scope; of keys those of every row. Without a digit all are one slot, which
-        a database sums in a third of the time.
+        is there without a row too, and which a database sums in a third of the time.
         """
         ...
 

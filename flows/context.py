@@ -6,6 +6,7 @@ import json
 import threading
 import uuid
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ class Context:
         writers: One lock per entity: core has one writer in this process.
         shelf: Room for rows that are derived while their read goes on.
         followed: (source, stream) to what was derived and merged while its read went on.
+        known: Per entity the keys of core, for everybody who merges into it: under its lock.
     """
 
     catalog: Catalog
@@ -53,6 +55,7 @@ class Context:
     )
     shelf: Shelf = field(default_factory=Shelf)
     followed: dict[tuple[str, str], Follower] = field(default_factory=dict)
+    known: dict[str, KnownKeys] = field(default_factory=lambda: defaultdict(KnownKeys))
 
     @property
     def warehouse(self) -> Warehouse:
@@ -65,11 +68,17 @@ class Context:
             raise WarehouseError("this step needs a warehouse, and none was opened")
         return self.store
 
+    def integration(self, entity: str, *, sync_id: str) -> Integration:
+        """An integration into an entity's core, which knows what others of this run know of it."""
+        made = self.warehouse.integration(entity_of(entity), sync_id=sync_id, now=self.clock())
+        return replace(made, known=self.known[entity])
+
     def unfollow(self) -> None:
         """Gives up what was derived while reads went on: all of it is integrated."""
         for follower in self.followed.values():
             follower.forget()
         self.followed.clear()
+        self.known.clear()
 
     def tell(self, source: str, stream: str, phase: str, rows: int, part: str = "") -> None:
         """Moves the progress of a stream; `part`: the interval that is being read."""
@@ -154,15 +163,9 @@ def follower_of(context: Context, source: Source, stream: Stream, *, sync_id: st
     """Whoever derives and merges a stream's rows while they land."""
 
     def target(name: str) -> Target:
-        entity, known = entity_of(name), KnownKeys()
-
-        def integration() -> Integration:
-            made = context.warehouse.integration(entity, sync_id=sync_id, now=context.clock())
-            return replace(made, known=known)
-
         return Target(
             feed=feed_of(context, source, stream, name),
-            integration=integration,
+            integration=lambda: context.integration(name, sync_id=sync_id),
             one_writer=context.writers[name],
         )
 

@@ -10,7 +10,6 @@ from typing import Any
 from flows.context import Context, feed_of, feeds_into
 from flows.reading import LandResult
 from flows.receipts import Receipt
-from schemas.entities import entity as entity_of
 from warehouse.core import Counts, Integration
 from warehouse.delta import Table
 from warehouse.feeds import Feed
@@ -42,9 +41,7 @@ def integrate_streams(
         follower = context.followed.get((land.source, land.stream))
         feeds.append(feed if follower is None else replace(feed, ready=follower.derived))
         context.tell(land.source, land.stream, f"merging {entity_name}", land.landed)
-    integration = context.warehouse.integration(
-        entity_of(entity_name), sync_id=sync_id, now=context.clock()
-    )
+    integration = context.integration(entity_name, sync_id=sync_id)
     with context.writers[entity_name]:
         core = context.warehouse.core(entity_name)
         counts = _made_anew(context, integration, core, feeds)

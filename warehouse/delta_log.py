@@ -38,7 +38,7 @@ def commit_of(uri: str, version: int) -> Commit:
         return nothing
     try:
         text = Path(uri, "_delta_log", f"{version:020}.json").read_text("utf-8")
-        actions = [json.loads(line) for line in text.splitlines() if line.startswith(_WANTED)]
+        actions = [json.loads(line) for line in text.split("\n") if line.startswith(_WANTED)]
         told = [action["txn"] for action in actions if "txn" in action]
         infos = [dict(action["commitInfo"]) for action in actions if "commitInfo" in action]
         txns = {str(one["appId"]): int(one["version"]) for one in told}

@@ -7,7 +7,7 @@ looked up; one that isn't found isn't in core.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,9 +50,10 @@ class KnownKeys:
             core: Core, as it is looked at.
         """
         found = [keys.clear()]
+        self._look(sorted(keys["_source"].unique()), core)
         for (source,), own in keys.group_by("_source"):
             hashes = own.select(_HASH).to_series()
-            held = self._of(str(source), core)
+            held = self._held[str(source)].hashes
             met = held.filter(held.is_in(hashes.implode()))
             found.append(own.filter(hashes.is_in(met.implode())))
         return pl.concat(found)
@@ -81,9 +82,15 @@ class KnownKeys:
         held = self._held.get(source)
         return held is not None and held.at == core.txn(keys_app(source))
 
-    def _of(self, source: str, core: Table) -> pl.Series:
-        if not self._is_known(source, core):
-            own = core.scan().filter(pl.col("_source") == source).select(_HASH)
-            hashes = own.collect(engine="streaming").to_series()
+    def _look(self, sources: Sequence[str], core: Table) -> None:
+        """Reads the keys of those sources that aren't known, all at once: core lies by months."""
+        unknown = [source for source in sources if not self._is_known(source, core)]
+        if not unknown:
+            return
+        own = core.scan().filter(pl.col("_source").is_in(unknown)).select("_source", _HASH)
+        rows = own.collect(engine="streaming")
+        by_source = rows.partition_by("_source", as_dict=True, include_key=False)
+        nothing = rows.select("_key").clear()
+        for source in unknown:
+            hashes = by_source.get((source,), nothing).to_series()
             self._held[source] = _Held(hashes=hashes, at=core.txn(keys_app(source)))
-        return self._held[source].hashes

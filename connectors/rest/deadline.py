@@ -84,13 +84,17 @@ class Deadline:
         """
         self._connection = connection
         self._socket = connection.sock or self._socket
+        if self.is_over:  # while it was being connected there was nothing to cut
+            self.cut()
 
     def cut(self) -> None:
         """Hangs up: the time is over."""
         self.is_over = True
         held = getattr(self._connection, "sock", None) or self._socket
         if held is not None:
-            with contextlib.suppress(OSError):
+            # Whatever a socket answers: this thread has the deadlines of others to keep.
+            with contextlib.suppress(Exception):
+                held = getattr(held, "socket", held)  # TLS within TLS, through a proxy
                 held.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Deadline:

@@ -74,6 +74,24 @@ def test_ones_own_keys_behind_those_of_others_are_no_proof(core: Table) -> None:
     assert found(known, core, keys("5", "6", "7")) == [("xa", "5"), ("xa", "6")]
 
 
+def test_the_keys_of_many_sources_are_read_at_once(
+    core: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, scan = 0, Table.scan
+
+    def looking(table: Table) -> pl.LazyFrame:
+        nonlocal looks
+        looks += 1
+        return scan(table)
+
+    monkeypatch.setattr(Table, "scan", looking)
+    known = KnownKeys()
+    every = pl.concat([keys("1", "7"), keys("3", source="huyen"), keys("3", source="tinh")])
+    assert found(known, core, every) == [("huyen", "3"), ("xa", "1")]
+    assert found(known, core, every) == [("huyen", "3"), ("xa", "1")]
+    assert looks == 1
+
+
 def test_sources_are_known_apart(core: Table) -> None:
     known = KnownKeys()
     known.among(pl.concat([keys("9"), keys("9", source="huyen")]), core)

@@ -41,6 +41,55 @@ def test_a_request_that_has_ended_is_not_cut() -> None:
     assert not ended.is_over
 
 
+class _Socket:
+    """What a connection holds: a socket that can be shut, or something that breaks."""
+
+    def __init__(self, *, breaks: bool = False, within: _Socket | None = None) -> None:
+        self.breaks = breaks
+        self.shut = False
+        if within is not None:
+            self.socket = within  # as urllib3's SSLTransport has it, which has no `shutdown`
+            self.breaks = True
+
+    def shutdown(self, how: int) -> None:
+        if self.breaks:
+            raise AttributeError(how)
+        self.shut = True
+
+
+class _Connection:
+    def __init__(self, sock: _Socket | None) -> None:
+        self.sock = sock
+
+
+def watched(deadline: Deadline, sock: _Socket | None) -> None:
+    deadline.watch(_Connection(sock))  # type: ignore[arg-type]
+
+
+def test_a_socket_that_breaks_leaves_the_deadlines_of_others_alone() -> None:
+    mine, other, inner = _Socket(breaks=True), _Socket(), _Socket()
+    with Deadline(0.05) as broken, Deadline(0.2) as later, Deadline(0.2) as nested:
+        watched(broken, mine)
+        watched(later, other)
+        watched(nested, _Socket(within=inner))
+        assert all(map(is_cut, (broken, later, nested)))
+        until = time.monotonic() + 30
+        while not (other.shut and inner.shut) and time.monotonic() < until:
+            time.sleep(0.005)
+    assert other.shut
+    assert inner.shut
+
+
+def test_a_connection_that_is_made_too_late_is_cut_at_once() -> None:
+    late = _Socket()
+    with Deadline(0.05) as deadline:
+        watched(deadline, None)
+        assert is_cut(deadline)
+        assert not late.shut
+        watched(deadline, late)
+    assert late.shut
+
+
 def test_many_requests_need_one_thread() -> None:
     with Deadline(LONG):
         before = threading.active_count()
