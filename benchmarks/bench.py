@@ -7,17 +7,17 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TypeVar
+from typing import Final
 
 from benchmarks.measuring import ROOT, Measure
 from benchmarks.office import Office, office
-
-Made = TypeVar("Made")
+from benchmarks.once import Once
 
 KEPT: Final = ROOT / "data" / "bench"
 _RUN: Final = "lienthong-bench-"
@@ -33,12 +33,13 @@ class Bench:
     Attributes:
         scale: 1 is the size that a bound is stated for; 0.05 is good for development.
         folder: Holds all that the run makes; removed with it.
+        once: Keeps what more than one group looks at.
     """
 
     scale: float
     folder: Path
+    once: Once = field(default_factory=Once, repr=False)
     _stack: ExitStack = field(default_factory=ExitStack, repr=False)
-    _kept: dict[str, object] = field(default_factory=dict, repr=False)
 
     def rows(self, full: int) -> int:
         """So many rows at this scale."""
@@ -60,12 +61,17 @@ class Bench:
         """The PostgreSQL of this run; it starts when it is first asked for."""
         return self.once("office", lambda: self._stack.enter_context(office()))
 
-    def once(self, name: str, make: Callable[[], Made]) -> Made:
-        """What more than one group looks at, made when it is first asked for."""
-        if name not in self._kept:
-            self._kept[name] = make()
-        found: Made = self._kept[name]  # type: ignore[assignment]  # a name has one maker
-        return found
+    def beforehand(self, tasks: Iterable[Callable[[Bench], object]]) -> None:
+        """Makes what is going to be measured, two things at a time: most keep one core busy."""
+        with ThreadPoolExecutor(2) as pool:
+            doing = [pool.submit(task, self) for task in tasks]
+            try:
+                for one in as_completed(doing):
+                    one.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        os.sync()  # what the system still has to write is not measured
 
     def kept(self, name: str, make: Callable[[Path], None]) -> Path:
         """A folder that outlives the run, for what takes minutes to build; nobody changes it.

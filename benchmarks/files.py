@@ -90,20 +90,31 @@ KINDS: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Taken:
-    """One file, and what was measured of reading it.
+class _File:
+    """One file.
 
     Attributes:
         folder: Has the file and `sources/`.
         size: Its rows, bytes and kind, for a person.
         expected: What is true of its rows.
-        mine: Runs of our reader.
-        theirs: Runs of the peer, alternately.
     """
 
     folder: Path
     size: str
     expected: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Taken:
+    """One file, and what was measured of reading it.
+
+    Attributes:
+        file: The file.
+        mine: Runs of our reader.
+        theirs: Runs of the peer, alternately.
+    """
+
+    file: _File
     mine: list[Measure]
     theirs: list[Measure]
 
@@ -113,8 +124,8 @@ def rows(bench: Bench) -> Iterator[Row]:
     for kind in KINDS:
         taken = _taken(bench, kind)
         yield beside(
-            f"{taken.size}, to Parquet", ours=taken.mine, peer=kind.peer[1], theirs=taken.theirs,
-            bound=_BOUND,
+            f"{taken.file.size}, to Parquet", ours=taken.mine, peer=kind.peer[1],
+            theirs=taken.theirs, bound=_BOUND,
         )  # fmt: skip
 
 
@@ -122,21 +133,32 @@ def to_core(bench: Bench) -> Iterator[Row]:
     """The whole way beside the same peers, which stop at Parquet."""
     for kind in KINDS:
         taken = _taken(bench, kind)
+        file = taken.file
         with bench.scratch() as scratch:
-            done = run("benchmarks.files:synced", folder=str(taken.folder), scratch=str(scratch))
-        wanted = {name: taken.expected[name] for name in ("rows", "people", "fees")}
+            done = run("benchmarks.files:synced", folder=str(file.folder), scratch=str(scratch))
+        wanted = {name: file.expected[name] for name in ("rows", "people", "fees")}
         yield beside(
-            f"{taken.size}, to validated core, with raw evidence",
+            f"{file.size}, to validated core, with raw evidence",
             ours=[as_expected("a sync", done, wanted | {"quarantined": 0})], peer=kind.peer[1],
             theirs=taken.theirs, bound=None,
         )  # fmt: skip
 
 
+def made(bench: Bench) -> None:
+    """All of the files."""
+    for kind in KINDS:
+        _file(bench, kind)
+
+
+def _file(bench: Bench, kind: _Kind) -> _File:
+    return bench.once(kind.name, lambda: _make(bench, kind))
+
+
 def _taken(bench: Bench, kind: _Kind) -> _Taken:
-    return bench.once(kind.name, lambda: _take(bench, kind))
+    return bench.once(f"readings of {kind.name}", lambda: _take(bench, kind))
 
 
-def _take(bench: Bench, kind: _Kind) -> _Taken:
+def _make(bench: Bench, kind: _Kind) -> _File:
     count, folder = bench.rows(kind.rows), bench.room(f"files-{kind.what}")
     path = folder / kind.name
     kind.make(path, count, bench.scale)
@@ -144,17 +166,21 @@ def _take(bench: Bench, kind: _Kind) -> _Taken:
     (folder / "sources").mkdir()
     yaml = _SOURCE.format(path=folder, name=kind.name, options=kind.options)
     (folder / "sources" / "desk.yaml").write_text(yaml, "utf-8")
-    task, _ = kind.peer
-    taken = _Taken(
-        folder=folder, size=f"{count:,} rows, {path.stat().st_size / 1e6:.0f} MB of {kind.what}",
-        expected=expected, mine=[], theirs=[],
-    )  # fmt: skip
+    size = f"{count:,} rows, {path.stat().st_size / 1e6:.0f} MB of {kind.what}"
+    return _File(folder=folder, size=size, expected=expected)
+
+
+def _take(bench: Bench, kind: _Kind) -> _Taken:
+    file = _file(bench, kind)
+    taken = _Taken(file=file, mine=[], theirs=[])
+    folder, (task, _) = str(file.folder), kind.peer
     while bench.again(taken.mine):
         threads = task == "polars_csv"
-        done = run("benchmarks.files:read", folder=str(folder), threads=threads)
-        taken.mine.append(as_expected("our reader", done, expected))
-        done = run(f"benchmarks.files:{task}", path=str(path), output=f"{folder}/peer.parquet")
-        taken.theirs.append(as_expected(task, done, expected))
+        done = run("benchmarks.files:read", folder=folder, threads=threads)
+        taken.mine.append(as_expected("our reader", done, file.expected))
+        done = run(f"benchmarks.files:{task}", path=f"{folder}/{kind.name}",
+                   output=f"{folder}/peer.parquet")  # fmt: skip
+        taken.theirs.append(as_expected(task, done, file.expected))
     return taken
 
 

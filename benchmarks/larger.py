@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from benchmarks import standing
+from benchmarks import postgres, standing, truth
 from benchmarks.bench import Bench
 from benchmarks.measuring import Row, beside
 from benchmarks.postgres import ROWS, changed_nights, first_load
@@ -16,7 +16,7 @@ _MOST_MIB: Final = 1024
 
 def changes(bench: Bench) -> Iterator[Row]:
     """The same 1 % of a million, changed on a core of five millions and on one of one."""
-    small = bench.office.dossiers(bench.rows(ROWS), scale=bench.scale)
+    small = postgres.database(bench)
     on_small = changed_nights(bench, small, first_load(bench, small).folder)
     on_large = changed_nights(bench, standing.office(bench), standing.proved(bench))
     yield beside(
@@ -30,11 +30,18 @@ def memory(bench: Bench) -> Iterator[Row]:
     """The most memory of a fresh process that loads three millions, beside one."""
     large = bench.rows(3 * ROWS)
     most, least = (
-        first_load(bench, bench.office.dossiers(count, scale=bench.scale)).measure
-        for count in (large, bench.rows(ROWS))
+        first_load(bench, office).measure
+        for office in (three_millions(bench), postgres.database(bench))
     )
     title = f"peak memory of a first load of {large:,} dossiers"
     one = f"of {bench.rows(ROWS):,}"
     yield beside(title, ours=[most], peer=one, theirs=[least], bound=1.2, of="peak memory")
     gibibyte = replace(most, peak_mib=_MOST_MIB)
     yield beside(title, ours=[most], peer="1 GiB", theirs=[gibibyte], bound=1.0, of="peak memory")
+
+
+def three_millions(bench: Bench) -> str:
+    """Name of the database of three millions."""
+    office = bench.office.dossiers(bench.rows(3 * ROWS), scale=bench.scale)
+    truth.of_database(bench, office)
+    return office

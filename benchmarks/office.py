@@ -16,6 +16,7 @@ import psycopg
 from adbc_driver_postgresql import dbapi
 
 from benchmarks import dossiers
+from benchmarks.once import Once
 
 DDL = """\
 CREATE UNLOGGED TABLE ho_so (
@@ -42,7 +43,7 @@ class Office:
     """
 
     socket: str
-    _filled: set[str] = field(default_factory=set, repr=False)
+    _filled: Once = field(default_factory=Once, repr=False)
 
     def url(self, database: str = "postgres") -> str:
         """URL of a database."""
@@ -57,12 +58,10 @@ class Office:
     def dossiers(self, rows: int, *, scale: float) -> str:
         """Name of a database whose table `ho_so` has the newest `rows` dossiers; nobody writes."""
         name = f"ho_so_{rows}"
-        if name not in self._filled:
-            self.found(name, dossiers.frames(rows, scale=scale))
+        self._filled(name, lambda: self._found(name, dossiers.frames(rows, scale=scale)))
         return name
 
-    def found(self, name: str, frames: Iterable[pl.DataFrame]) -> None:
-        """Makes a database whose table `ho_so` has such dossiers."""
+    def _found(self, name: str, frames: Iterable[pl.DataFrame]) -> None:
         self.execute("postgres", f"CREATE DATABASE {name}")
         self.execute(name, DDL)
         self.fill(name, "ho_so", frames)
@@ -72,16 +71,17 @@ class Office:
             "CREATE INDEX ON ho_so (ngay_cap_nhat)",
             "VACUUM ANALYZE ho_so",
         )
-        self._filled.add(name)
 
     def changed(self, database: str, *, scale: float) -> str:
         """Name of a copy of such a database in which 1 % of a million dossiers changed."""
         name = f"{database}_changed"
-        if name not in self._filled:
+        sizes = {"last": round(dossiers.LAST * scale), "year": round(dossiers.A_YEAR * scale)}
+
+        def make() -> None:
             self.execute("postgres", f"CREATE DATABASE {name} TEMPLATE {database}")
-            sizes = {"last": round(dossiers.LAST * scale), "year": round(dossiers.A_YEAR * scale)}
             self.execute(name, CHANGE.format(**sizes), "VACUUM ANALYZE ho_so")
-            self._filled.add(name)
+
+        self._filled(name, make)
         return name
 
     def fill(self, database: str, table: str, frames: Iterable[pl.DataFrame]) -> None:
@@ -94,7 +94,7 @@ class Office:
     def drop(self, database: str) -> None:
         """Gives a database's disk back."""
         self.execute("postgres", f"DROP DATABASE {database} WITH (FORCE)")
-        self._filled.discard(database)
+        self._filled.forget(database)
 
 
 @contextmanager

@@ -61,13 +61,29 @@ def dlt(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
     return truth.of_files(DeltaTable(f"{folder}/bucket/bench/ho_so").file_uris(), truth.RAW)
 
 
+def database(bench: Bench) -> str:
+    """Name of the database of a million, beside which there is one that changed."""
+    return with_changed(bench, bench.rows(ROWS))
+
+
+def with_changed(bench: Bench, rows: int) -> str:
+    """Name of a database of so many dossiers, beside which there is one that changed.
+
+    Both are told their truths, after the copy: nobody may look into what is copied.
+    """
+    database = bench.office.dossiers(rows, scale=bench.scale)
+    changed = bench.office.changed(database, scale=bench.scale)
+    for name in (database, changed):
+        truth.of_database(bench, name)
+    return database
+
+
 def rows(bench: Bench) -> Iterator[Row]:
     """The lines of this benchmark."""
-    count = bench.rows(ROWS)
-    database = bench.office.dossiers(count, scale=bench.scale)
-    url = bench.office.url(database)
-    expected = truth.of_office(url)
-    first, limit = _first(bench, database, expected)
+    count, office = bench.rows(ROWS), database(bench)
+    url = bench.office.url(office)
+    expected = truth.of_database(bench, office)
+    first, limit = _first(bench, office, expected)
     title = _TITLE.format(rows=count)
     yield beside(
         title, ours=first, peer="the same SELECT by ADBC into one Parquet file (zstd 3)",
@@ -80,7 +96,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         title, ours=first, peer="dlt sql_table, pyarrow backend, merged into Delta (no validation)",
         theirs=[loading], bound=0.6,
     )  # fmt: skip
-    yield _night(bench, database, made)
+    yield _night(bench, office, made)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +117,7 @@ def first_load(bench: Bench, database: str) -> Load:
 
     def make() -> Load:
         url, folder = bench.office.url(database), bench.room(f"warehouse-{database}")
-        expected = truth.of_office(url)
+        expected = truth.of_database(bench, database)
         done = ours.synced(bench, folder, url)
         as_expected("ours", done, whole(expected) | {"evidence": expected["rows"]})
         return Load(folder=folder, measure=done)
@@ -113,9 +129,10 @@ def changed_nights(bench: Bench, database: str, holding: Path) -> list[Measure]:
     """Nights of ours, each on a copy of a database's warehouse: 1 % of a million changed."""
 
     def take() -> list[Measure]:
-        url = bench.office.url(bench.office.changed(database, scale=bench.scale))
+        newer = bench.office.changed(database, scale=bench.scale)
+        url = bench.office.url(newer)
         changed = truth.of_office(url, where="ngay_cap_nhat > now() - interval '1 day'")["rows"]
-        expected = whole(truth.of_office(url)) | {"updated": changed}
+        expected = whole(truth.of_database(bench, newer)) | {"updated": changed}
         nights: list[Measure] = []
         while bench.again(nights):
             nights.append(night(url, expected))
@@ -152,8 +169,8 @@ def _first(
 
 
 def _night(bench: Bench, database: str, first: Path) -> Row:
-    url = bench.office.url(bench.office.changed(database, scale=bench.scale))
-    expected = truth.of_office(url)
+    newer = bench.office.changed(database, scale=bench.scale)
+    url, expected = bench.office.url(newer), truth.of_database(bench, newer)
     mine = changed_nights(bench, database, first_load(bench, database).folder)
     theirs = []
     for _ in mine:

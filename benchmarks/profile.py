@@ -105,23 +105,17 @@ def _changes(bench: Bench) -> dict[str, Any]:
 
 
 def _events(bench: Bench) -> dict[str, Any]:
-    events.fill(bench)
     with bench.copy(province.warehouse(bench, province.LONG)) as folder:
-        url = bench.office.url(events.DATABASE)
+        url = bench.office.url(events.office(bench))
         province.connect(folder, url)
         size = province.events(bench.scale, province.LONG)
         return _profile(folder, bench, f"changed events into {size:,}", url=url)
 
 
 def _silent(bench: Bench) -> dict[str, Any]:
-    count = max(bench.rows(silent.SOURCES), 3)
-    with bench.scratch() as folder:
-        silent.offices(bench, folder, count)
-        for _ in range(2):
-            run("benchmarks.silent:night", folder=str(folder))
-        url = bench.office.url()
-        what = f"{count} sources x 2 streams, nothing new"
-        return _profile(folder, bench, what, url=url, night=True)
+    count = silent.sources(bench)
+    what = f"{count} sources x 2 streams, nothing new"
+    return _profile(silent.province(bench), bench, what, url=bench.office.url(), night=True)
 
 
 SUBJECTS: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {

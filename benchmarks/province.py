@@ -59,6 +59,11 @@ SEED: Final = (
 
 def warehouse(bench: Bench, months: int) -> Path:
     """A folder with the warehouse of the newest LONG or SHORT months, and `sources/`."""
+    return warehouses(bench) / str(months)
+
+
+def warehouses(bench: Bench) -> Path:
+    """Both of them."""
 
     def make(path: Path) -> None:
         long, short = path / str(LONG), path / str(SHORT)
@@ -71,7 +76,7 @@ def warehouse(bench: Bench, months: int) -> Path:
         sizes = {f"rows of {each}": events(bench.scale, each) + 1 for each in (LONG, SHORT)}
         as_expected("the province", done, sizes)
 
-    return bench.kept("province", make) / str(months)
+    return bench.kept("province", make)
 
 
 def connect(folder: Path, url: str) -> None:

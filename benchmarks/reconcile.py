@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +13,27 @@ from benchmarks.measuring import Measure, Row, Timer, beside, run
 from benchmarks.warming import warm_up
 
 ROWS = 1_000_000
+DATABASE = "doi_soat"
 EACH = 250  # missing, extra, changed in a value, changed in the month
 _READ = "reading all rows as Arrow, nothing compared"
 
 YAML = """\
 source: office
 timezone: Asia/Ho_Chi_Minh
-connector: {type: sql, url: "${KET_NOI}"}
+connector: {{type: sql, url: "{url}"}}
 streams:
   ho_so:
     table: ho_so
     key: so
     version: cap_nhat
-    cursor: {column: cap_nhat, late_window: 2 days}
+    cursor: {{column: cap_nhat, late_window: 2 days}}
     into:
       - entity: dossier
         columns:
           dossier_code: so
           procedure_code: ma_thu_tuc
           procedure_name: ten
-          status: {from: trang_thai, codes: national_status}
+          status: {{from: trang_thai, codes: national_status}}
           received_at: tiep_nhan
           due_at: hen_tra
           fee: le_phi
@@ -95,19 +93,19 @@ def planted(rows: int, each: int) -> tuple[list[str], dict[str, list[str]]]:
     }
 
 
-def set_up(url: str, folder: str, rows: int) -> None:
-    """The office's table, and a warehouse into which it was synced."""
+def set_up(timer: Timer, *, url: str, folder: str, rows: int) -> dict[str, Any]:
+    """A warehouse into which the office's table was synced."""
     from flows.receipts import SyncOptions
     from flows.steps import sync
-    from tests.support.postgres import execute
 
-    execute(url, TABLE.format(rows=rows), "ANALYZE ho_so")
     (Path(folder) / "sources").mkdir()
-    (Path(folder) / "sources" / "office.yaml").write_text(YAML, "utf-8")
-    (receipt,) = sync(_context(folder), [], SyncOptions())
+    (Path(folder) / "sources" / "office.yaml").write_text(YAML.format(url=url), "utf-8")
+    with timer.running():
+        (receipt,) = sync(_context(folder), [], SyncOptions())
     if receipt.landed != rows or receipt.quarantined:
         message = f"the first sync gave {receipt}"
         raise RuntimeError(message)
+    return {"landed": rows}
 
 
 def _context(folder: str) -> Any:  # noqa: ANN401 - imported late
@@ -121,12 +119,11 @@ def _warm() -> None:
         warm_up(f"{folder}/warm")
 
 
-def ours(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
+def ours(timer: Timer, *, folder: str) -> dict[str, Any]:
     """Every difference by its key."""
     from flows.reconciliation import ReconcileOptions
     from flows.steps import new_sync_id, reconcile
 
-    os.environ["KET_NOI"] = url
     context = _context(folder)
     _warm()
     with timer.running():
@@ -137,12 +134,11 @@ def ours(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
     return {"keys": keys, "read": report.read, "by": report.by, "error": report.error}
 
 
-def full_sync(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
+def full_sync(timer: Timer, *, folder: str) -> dict[str, Any]:
     """`sync --full`: reads all, hashes all, lands what differs, merges it."""
     from flows.receipts import SyncOptions
     from flows.steps import sync
 
-    os.environ["KET_NOI"] = url
     context = _context(folder)
     _warm()
     with timer.running():
@@ -150,11 +146,10 @@ def full_sync(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
     return {"read": receipt.read, "landed": receipt.landed, "gone": receipt.tombstoned}
 
 
-def full_read(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
+def full_read(timer: Timer, *, folder: str) -> dict[str, Any]:
     """All rows out of the database as Arrow, and nothing else."""
     from connectors.protocol import ReadRequest
 
-    os.environ["KET_NOI"] = url
     source = _context(folder).catalog.source("office")
     rows = 0
     with timer.running():
@@ -166,11 +161,27 @@ def full_read(timer: Timer, *, url: str, folder: str) -> dict[str, Any]:
     return {"read": rows}
 
 
+def office(bench: Bench) -> Path:
+    """A folder with the warehouse of the office's table, which is in the database DATABASE."""
+
+    def make() -> Path:
+        count, folder = _count(bench), bench.room("reconcile")
+        bench.office.execute("postgres", f"CREATE DATABASE {DATABASE}")
+        bench.office.execute(DATABASE, TABLE.format(rows=count), "ANALYZE ho_so")
+        url = bench.office.url(DATABASE)
+        run("benchmarks.reconcile:set_up", url=url, folder=str(folder), rows=count)
+        return folder
+
+    return bench.once("reconciled office", make)
+
+
+def _count(bench: Bench) -> int:
+    return max(bench.rows(ROWS), 4_000)
+
+
 def rows(bench: Bench) -> Iterator[Row]:
     """The lines of this benchmark."""
-    from tests.support.postgres import execute, fresh_database, postgres_server
-
-    count, each = max(bench.rows(ROWS), 4_000), bench.rows(EACH)
+    count, each, folder = _count(bench), bench.rows(EACH), office(bench)
 
     def taken(take: Callable[[], Measure]) -> list[Measure]:
         measures: list[Measure] = []
@@ -178,44 +189,23 @@ def rows(bench: Bench) -> Iterator[Row]:
             measures.append(take())
         return measures
 
-    with (
-        bench.scratch() as folder,
-        tempfile.TemporaryDirectory(prefix="lienthong-bench-") as data,
-        postgres_server(Path(data)) as server,
-        fresh_database(server) as url,
-        _environment(KET_NOI=url, LIENTHONG_PERSON_KEY="ab" * 32),
-    ):
-        root = str(folder)
-        set_up(url, root, count)
-        reads = taken(lambda: run("benchmarks.reconcile:full_read", url=url, folder=root))
-        clean = taken(lambda: _measured("ours", url, root, {}))
-        yield beside(
-            f"{count:,} rows of PostgreSQL without a difference, proved by reconcile", ours=clean,
-            peer=_READ, theirs=reads, bound=2.0,
-        )  # fmt: skip
-        statements, expected = planted(count, each)
-        execute(url, *statements)
-        title = f"{4 * each:,} differences in {count:,} rows of PostgreSQL, found by reconcile"
-        found = taken(lambda: _measured("ours", url, root, expected))
-        yield beside(title, ours=found, peer=_READ, theirs=reads, bound=3.0)
-        syncs = taken(lambda: _full_sync(url, root, each))
-        yield beside(title, ours=found, peer="sync --full of the same", theirs=syncs, bound=1.0)
+    reads = taken(lambda: run("benchmarks.reconcile:full_read", folder=str(folder)))
+    clean = taken(lambda: _compared(folder, {}))
+    yield beside(
+        f"{count:,} rows of PostgreSQL without a difference, proved by reconcile", ours=clean,
+        peer=_READ, theirs=reads, bound=2.0,
+    )  # fmt: skip
+    statements, expected = planted(count, each)
+    bench.office.execute(DATABASE, *statements)
+    title = f"{4 * each:,} differences in {count:,} rows of PostgreSQL, found by reconcile"
+    found = taken(lambda: _compared(folder, expected))
+    yield beside(title, ours=found, peer=_READ, theirs=reads, bound=3.0)
+    syncs = taken(lambda: _full_sync(bench, folder, each))
+    yield beside(title, ours=found, peer="sync --full of the same", theirs=syncs, bound=1.0)
 
 
-@contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Variables for the processes that measure; afterwards the environment is what it was."""
-    before = dict(os.environ)
-    os.environ |= values
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ |= before
-
-
-def _measured(task: str, url: str, folder: str, expected: dict[str, list[str]]) -> Measure:
-    measure = run(f"benchmarks.reconcile:{task}", url=url, folder=folder)
+def _compared(folder: Path, expected: dict[str, list[str]]) -> Measure:
+    measure = run("benchmarks.reconcile:ours", folder=str(folder))
     if measure.facts["keys"] != expected or measure.facts["by"] != "checksums":
         facts = {**measure.facts, "keys": {k: len(v) for k, v in measure.facts["keys"].items()}}
         message = f"reconcile gives {json.dumps(facts)}"
@@ -223,12 +213,10 @@ def _measured(task: str, url: str, folder: str, expected: dict[str, list[str]]) 
     return measure
 
 
-def _full_sync(url: str, root: str, each: int) -> Measure:
+def _full_sync(bench: Bench, holding: Path, each: int) -> Measure:
     """On a copy of the warehouse, which the sync changes."""
-    with tempfile.TemporaryDirectory(prefix="lienthong-bench-") as folder:
-        shutil.copytree(f"{root}/sources", f"{folder}/sources")
-        shutil.copytree(f"{root}/warehouse", f"{folder}/warehouse")
-        measure = run("benchmarks.reconcile:full_sync", url=url, folder=folder)
+    with bench.copy(holding) as folder:
+        measure = run("benchmarks.reconcile:full_sync", folder=str(folder))
     if (measure.facts["landed"], measure.facts["gone"]) != (3 * each, each):
         message = f"sync --full gives {dict(measure.facts)}"
         raise RuntimeError(message)

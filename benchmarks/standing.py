@@ -8,13 +8,12 @@ to have those keys, and a checksum over all values proves them right.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from benchmarks import dossiers, ours, truth
+from benchmarks import dossiers, ours, postgres, truth
 from benchmarks.bench import Bench, linked
 from benchmarks.measuring import Timer, as_expected, run
 from benchmarks.writing import ZONE, Written, pseudonymous, same
@@ -40,22 +39,19 @@ def warehouse(bench: Bench) -> Path:
 
 
 def office(bench: Bench) -> str:
-    """Name of the database that has them all."""
-    return bench.office.dossiers(bench.rows(ROWS), scale=bench.scale)
+    """Name of the database that has them all, beside which there is one that changed."""
+    return postgres.with_changed(bench, bench.rows(ROWS))
 
 
 def proved(bench: Bench) -> Path:
     """`warehouse` behind a night of its office, which finds its keys and nothing new."""
 
     def make() -> Path:
-        bench.office.execute("postgres", "SELECT 1")  # it has started
-        with ThreadPoolExecutor(1) as beside:
-            filling = beside.submit(office, bench)
-            folder = linked(warehouse(bench), bench.folder / "proved")
-        url = bench.office.url(filling.result())
-        told = truth.of_office(url)
-        expected = {**told, "landed": 0, "evidence": told["rows"]}
-        as_expected("a night", ours.synced(bench, folder, url), expected)
+        folder = linked(warehouse(bench), bench.folder / "proved")
+        database = office(bench)
+        told = truth.of_database(bench, database)
+        night = ours.synced(bench, folder, bench.office.url(database))
+        as_expected("a night", night, {**told, "landed": 0, "evidence": told["rows"]})
         return folder
 
     return bench.once("standing, proved", make)

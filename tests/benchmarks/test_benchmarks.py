@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from benchmarks import bench as runs
 from benchmarks import growth, measuring
-from benchmarks.__main__ import BY_NAME, GROUPS, LATEST, main
-from benchmarks.bench import bench
+from benchmarks.__main__ import BEFOREHAND, BY_NAME, GROUPS, LATEST, main
+from benchmarks.bench import Bench, bench
 from benchmarks.measuring import Measure, as_expected, beside
 from benchmarks.page import PAGE, with_figures
 from tests.conftest import needs_service
@@ -95,6 +96,51 @@ def test_what_a_run_made_is_gone_afterwards() -> None:
         assert not copy.exists()
         assert one.kept("b", lambda path: (path / "file").touch()).parent == one.folder
     assert not one.folder.exists()
+
+
+def test_what_is_made_beforehand_is_made_once_whoever_asks_for_it() -> None:
+    both = threading.Barrier(2, timeout=30)
+    made: list[Path] = []
+
+    def make(run: Bench) -> Path:
+        made.append(run.room("it"))
+        return made[0]
+
+    def asks(run: Bench) -> None:
+        both.wait()  # one is at work beside the other
+        assert run.once("it", lambda: make(run)) == made[0]
+
+    with bench(TINY) as one:
+        one.beforehand([asks, asks])
+        asked_later = one.once("it", lambda: make(one))
+    assert made == [asked_later]
+
+
+def test_what_breaks_beforehand_ends_the_run() -> None:
+    tries: list[int] = []
+
+    def breaks(run: Bench) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("no disk")
+
+    with bench(TINY) as one:
+        with pytest.raises(RuntimeError, match="no disk"):
+            one.beforehand([lambda run: run.once("it", lambda: breaks(run))])
+        one.once("it", lambda: breaks(one))  # what failed wasn't kept
+    assert len(tries) == 2
+
+
+def test_only_what_the_named_groups_look_at_is_made_beforehand() -> None:
+    assert set(BEFOREHAND) <= set(GROUPS)
+    made: list[str] = []
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("one", "two"):
+            patched.setitem(GROUPS, name, lambda bench: iter(()))
+        patched.setitem(BEFOREHAND, "one", (lambda bench: made.append("for one"),))
+        patched.setitem(BEFOREHAND, "two", (lambda bench: made.append("for two"),))
+        assert main(["--scale", "0.5", "two"]) == 0
+    assert made == ["for two"]
 
 
 def test_what_is_kept_is_made_once_until_what_makes_it_changes(
