@@ -23,11 +23,12 @@ from flows.reconciliation import By, ReconcileOptions
 from flows.screens import allowed_rows, screen_of
 from schemas.errors import LienThongError
 from warehouse.comparing import Against, Differences, Landed
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
 from warehouse.hashing import row_hashes
 from warehouse.intervals import Interval
 from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
+from warehouse.races import retried
 from warehouse.screening import Screen
 from warehouse.state import StreamState, decode_cursor
 

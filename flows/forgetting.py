@@ -23,11 +23,12 @@ from flows.who import checked_reason
 from schemas.entities import ENTITIES
 from schemas.errors import ConfigError, LostRaceError, WarehouseError
 from schemas.personal import PSEUDONYM_LENGTH, compact, pseudonyms_of
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
 from warehouse.forgetting import clean_copy, cleaned, keys_of_subjects, swept_landing
 from warehouse.forgotten import Forgotten, Marks
 from warehouse.phases import reached
 from warehouse.purge import COPIES, Past, copies, drop_copies
+from warehouse.races import retried
 from warehouse.reconciled import Reconciled
 from warehouse.releases import Part, Release, Releases, expire, publish
 from warehouse.traces import Traces

@@ -13,8 +13,9 @@ from flows.asked import in_time
 from flows.context import Context
 from flows.receipts import Receipt
 from flows.rejections import rejections_of
-from warehouse.delta import Table, as_table, retried, sql_text
+from warehouse.delta import Table, as_table, sql_text
 from warehouse.quarantine_life import SUMMARY, summary
+from warehouse.races import retried
 from warehouse.runs import Runs
 
 

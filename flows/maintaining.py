@@ -14,9 +14,10 @@ from flows.logs import event
 from flows.receipts import Receipt, RunStatus
 from flows.trimming import trim
 from schemas.errors import LienThongError, WarehouseError
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
 from warehouse.phases import reached
 from warehouse.purge import copies, drop_copies
+from warehouse.races import retried
 from warehouse.releases import Release, Releases, expire, outlived
 from warehouse.upkeep import (
     UNKNOWN_HOURS,
@@ -125,7 +126,7 @@ def maintain_of_night(context: Context, receipts: Sequence[Receipt]) -> None:
     others = ("restricted/quarantine", "analysts/runs", "analysts/releases", "analysts/freshness")
     for path in (*sorted(landings), *sorted(core), *others):
         try:
-            if Table.open(f"{uri}/{path}") is None:
+            if path not in landings and Table.open(f"{uri}/{path}") is None:
                 continue
             joined = compacted(f"{uri}/{path}", from_files=_NIGHTLY_FILES)
         except LienThongError as error:

@@ -20,10 +20,10 @@ from schemas.keys import key_parts
 from schemas.mapping import known_words, personal_columns
 from schemas.telling import is_plain, like, told
 from warehouse.acts import Act
-from warehouse.delta import retried
 from warehouse.discards import discard as put_aside
 from warehouse.quarantine import UNSPLIT
 from warehouse.quarantine_life import Status, summary
+from warehouse.races import retried
 
 MASK: Final = "***"
 OPEN: Final[tuple[Status, ...]] = ("open",)

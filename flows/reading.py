@@ -31,12 +31,12 @@ from flows.rejections import rejected_only
 from flows.screens import allowed_rows, screen_of
 from flows.vanishing import finder
 from schemas.errors import LienThongError
-from warehouse.delta import retried
 from warehouse.following import Follower
 from warehouse.intervals import Interval
 from warehouse.landing import Landing
 from warehouse.landing_read import Checkpoint, LandingRead, LandOutcome, ReadEnd, Screening
 from warehouse.landing_stamp import ReadStamp
+from warehouse.races import retried
 from warehouse.state import LandedFile, StreamState
 
 _TELL_EVERY = 0.25  # seconds

@@ -19,9 +19,10 @@ from schemas.entities import ENTITIES
 from schemas.errors import ConfigError, WarehouseError
 from schemas.names import unknown
 from warehouse import gating, releases
-from warehouse.delta import Table, as_table, retried
+from warehouse.delta import Table, as_table
 from warehouse.freshness import SCHEMA, freshness
 from warehouse.gating import Candidate, Finding, Gate
+from warehouse.races import retried
 from warehouse.releases import Part, Release, Releases
 
 

@@ -13,7 +13,8 @@ from typing import Final, Literal
 import polars as pl
 import pyarrow as pa
 
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
+from warehouse.races import retried
 
 SCHEMA: Final = pa.schema(
     [

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.errors import WarehouseError
 from schemas.fields import CORE_SYSTEM_COLUMNS, Entity, core_schema
-from warehouse.delta import Table, as_table, retried
+from warehouse.delta import Table, as_table
 from warehouse.feeds import (
     Derived,
     Feed,
@@ -29,6 +29,7 @@ from warehouse.known_keys import KnownKeys, keys_app
 from warehouse.merge_plan import BUMP, EXISTING, KEY, MARK, PUT, MergePlan, plan_merge
 from warehouse.phases import reached
 from warehouse.quarantine import Quarantine, Window, rejections, unsplit
+from warehouse.races import retried
 
 BUMPED: Final = (
     "_version",

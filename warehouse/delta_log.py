@@ -1,4 +1,4 @@
-"""What the newest commit of a local table says, read from its own file.
+"""What the log of a local table says by its files: which commit is the newest, and what it tells.
 
 The Delta library goes through the log for every question, which is most of what a stream costs in a
 night that brings nothing. Where the file is elsewhere, gone or says nothing, the library is asked.
@@ -8,11 +8,14 @@ The form is that of the Delta protocol: one action a line, `txn` and `commitInfo
 from __future__ import annotations
 
 import json
+import os
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+_VERSION: Final = re.compile(r"(\d{20})\.")
 _WANTED: Final = ('{"txn"', '{"commitInfo"')  # others may be long: the statistics of a file
 
 
@@ -45,6 +48,21 @@ def commit_of(uri: str, version: int) -> Commit:
     except (OSError, ValueError, LookupError, TypeError):
         return nothing  # the library says what is wrong, if anything is
     return Commit(version=version, txns=txns, info=infos[0] if infos else {})
+
+
+def newest_version(uri: str) -> int | None:
+    """The newest version that a local table has; None where that can't be told.
+
+    The folder is listed: of commits that follow each other one may be purged, never the newest.
+    """
+    if "://" in uri:
+        return None
+    try:
+        with os.scandir(Path(uri, "_delta_log")) as entries:
+            found = [_VERSION.match(entry.name) for entry in entries]
+    except OSError:
+        return None
+    return max((int(name[1]) for name in found if name), default=None)
 
 
 def has_log(uri: str) -> bool:

@@ -17,7 +17,7 @@ from schemas.fields import Entity, core_schema
 from schemas.personal import compact
 from warehouse.ahead import ahead
 from warehouse.core import Integration
-from warehouse.delta import Table, as_table, retried, sql_text
+from warehouse.delta import Table, as_table, sql_text
 from warehouse.feeds import Feed
 from warehouse.forgotten import Marks
 from warehouse.hashing import row_hashes
@@ -26,6 +26,7 @@ from warehouse.landing_commits import APP
 from warehouse.landing_stamp import hashed
 from warehouse.phases import reached
 from warehouse.quarantine import SCHEMA, Quarantine
+from warehouse.races import retried
 from warehouse.rebuild import project
 from warehouse.screening import (
     Screen,

@@ -16,7 +16,8 @@ from typing import Any, Final, Literal
 import polars as pl
 import pyarrow as pa
 
-from warehouse.delta import Table, as_table, retried
+from warehouse.delta import Table, as_table
+from warehouse.races import retried
 
 Kind = Literal["person", "row"]
 

@@ -48,14 +48,24 @@ class Landing:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
+        self._opened: Table | None = None
 
     def table(self) -> Table | None:
-        """The Delta table now, None where nothing has landed yet."""
+        """The Delta table now, for who goes on to write; None where nothing has landed yet."""
         return Table.open(self.uri)
+
+    def _current(self) -> Table | None:
+        """The table as it is now, to read from: opened anew where somebody has written since.
+
+        To open one is most of what a question about a small stream costs.
+        """
+        if self._opened is None or not self._opened.is_newest:
+            self._opened = self.table()
+        return self._opened
 
     def state(self) -> StreamState:
         """The fold over every read that has landed."""
-        return self.state_of(self.table())
+        return self.state_of(self._current())
 
     @staticmethod
     def state_of(table: Table | None) -> StreamState:
@@ -64,7 +74,7 @@ class Landing:
 
     def version(self) -> int:
         """The newest landing version, 0 where nothing has landed."""
-        table = self.table()
+        table = self._current()
         return 0 if table is None else table.txn(APP)
 
     @staticmethod
@@ -82,7 +92,7 @@ class Landing:
 
         See `warehouse.lacking.standing`.
         """
-        table = self.table()
+        table = self._current()
         if table is None:
             return rows
         return standing(
@@ -92,8 +102,17 @@ class Landing:
 
     def sizes(self, *, after: int, to: int) -> list[tuple[int, int]]:
         """(landing version, rows) for the versions in `(after, to]`, ascending."""
-        if (table := self.table()) is None or after >= to:
+        if (table := self._current()) is None or after >= to:
             return []
+        spans = table.spans("_landing_version")
+        within = spans.filter(
+            (pl.col("most") > after).fill_null(value=True),
+            (pl.col("least") <= to).fill_null(value=True),
+        )
+        is_told = within.select((pl.col("least") == pl.col("most")) & pl.col("rows").is_not_null())
+        if is_told.to_series().fill_null(value=False).all():  # a file a commit, and none was joined
+            told = within.group_by("least").agg(pl.col("rows").sum()).sort("least")
+            return [(int(version), int(rows)) for version, rows in told.iter_rows()]
         counts = (
             table.scan()
             .filter(pl.col("_landing_version") > after, pl.col("_landing_version") <= to)
@@ -145,7 +164,7 @@ class Landing:
         )
 
     def _existing(self) -> Table:
-        table = self.table()
+        table = self._current()
         if table is None:
             raise WarehouseError(f"{self.uri}: nothing has landed here yet: sync the stream first")
         return table

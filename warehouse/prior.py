@@ -93,9 +93,11 @@ class Prior:
             frame = rows.select(*_MARKS, *order, "_sync_id", "_tombstone", *others).collect(
                 engine="streaming"
             )
-        nameless = frame.filter(pl.col("_key").is_null()).sort(order).group_by("_row_hash").last()
-        keyless = nameless.filter(~pl.col("_tombstone")).select(*_MARKS)
-        keyed = frame.filter(pl.col("_key").is_not_null()).sort(order)
+        keyed, keyless = frame.sort(order), cls.no_marks()
+        if frame["_key"].null_count():
+            nameless = keyed.filter(pl.col("_key").is_null()).group_by("_row_hash").last()
+            keyless = nameless.filter(~pl.col("_tombstone")).select(*_MARKS)
+            keyed = keyed.filter(pl.col("_key").is_not_null())
         last = keyed.group_by("_key").agg(
             pl.col("_sync_id").last().alias("_last_sync"),
             pl.col("_tombstone").last().alias("_is_gone"),

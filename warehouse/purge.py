@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import WarehouseError
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
 from warehouse.landing_commits import APP
 from warehouse.phases import reached
+from warehouse.races import retried
 
 COPIES: Final = "analysts/released"
 """Where tables lie that only a release shows, below the warehouse."""

@@ -18,12 +18,13 @@ from schemas.errors import LostRaceError
 from schemas.fields import core_schema
 from warehouse.ahead import ahead
 from warehouse.core import Counts, Integration, count_merge, txns_of
-from warehouse.delta import Table, as_table, retried, sql_text
+from warehouse.delta import Table, as_table, sql_text
 from warehouse.discards import carried, discards, without_discards
 from warehouse.feeds import Feed, as_candidates, derive_alone
 from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, MergePlan, plan_merge
 from warehouse.phases import reached
 from warehouse.quarantine import SCHEMA, UNSPLIT
+from warehouse.races import retried
 
 _SAME: Final = ("_key", "_landing_version", "_row", "_row_hash")
 """What tells that a derived row is the one that had its number."""

@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow as pa
 
 from warehouse.buckets import BUCKET
-from warehouse.delta import Table, as_table, retried, sql_text
+from warehouse.delta import Table, as_table, sql_text
+from warehouse.races import retried
 
 SUMMARY: Final = pa.schema(
     [

@@ -19,12 +19,13 @@ from typing import Final
 import polars as pl
 
 from warehouse.core import Counts, Integration, count_merge
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
 from warehouse.discards import carried, discards, without_discards
 from warehouse.feeds import Feed, as_candidates
 from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, MergePlan, plan_merge
 from warehouse.moving import PLACE, Change, Moving, differences
 from warehouse.quarantine import rejections
+from warehouse.races import retried
 from warehouse.stories import Story, stories
 
 ROUND_ROWS: Final = 100_000

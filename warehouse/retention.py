@@ -21,11 +21,12 @@ import pyarrow as pa
 
 from schemas.errors import LostRaceError, WarehouseError
 from warehouse.ahead import ahead
-from warehouse.delta import Table, as_table, retried
+from warehouse.delta import Table, as_table
 from warehouse.feeds import Feed, as_candidates, derive_alone
 from warehouse.landing_commits import APP
 from warehouse.merge_plan import CANDIDATE, EXISTING, KEY, LINES, ORDER, plan_merge
 from warehouse.phases import reached
+from warehouse.races import retried
 
 _PLACE = ("_landing_version", "_row")
 

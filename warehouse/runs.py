@@ -8,7 +8,8 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
+from warehouse.races import retried
 
 _TEXT = ("kind", "source", "stream", "entity", "sync_id", "low", "high", "status", "error", "note")
 _COUNTS = (

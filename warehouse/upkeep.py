@@ -14,8 +14,9 @@ from typing import Final
 
 from schemas.entities import ENTITIES
 from schemas.errors import WarehouseError
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
 from warehouse.phases import reached
+from warehouse.races import retried
 from warehouse.releases import Release
 
 TARGET: Final = 128 * 1024**2

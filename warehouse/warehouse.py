@@ -34,10 +34,11 @@ from schemas.errors import WarehouseError
 from schemas.fields import Entity
 from warehouse.acts import Acts
 from warehouse.core import Integration
-from warehouse.delta import Table, retried
+from warehouse.delta import Table
 from warehouse.identity import FILE_VARIABLE, KEY_VARIABLE, PersonKey, create_key, find_key
 from warehouse.landing import Landing
 from warehouse.quarantine import Quarantine
+from warehouse.races import retried
 
 FORMAT: Final = 1
 _META: Final = pa.schema(

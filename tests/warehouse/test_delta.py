@@ -19,7 +19,8 @@ from flows.steps import audit, sync
 from schemas.errors import LostRaceError, WarehouseError
 from tests.support.changing_office import ChangingOffice
 from tests.support.truth import assert_core_is_the_truth
-from warehouse.delta import ATTEMPTS, Table, retried
+from warehouse.delta import Table
+from warehouse.races import ATTEMPTS, retried
 
 SCHEMA = pa.schema([("_key", pa.string()), ("number", pa.int64())])
 PLANTED = "C0400990123"

@@ -12,7 +12,8 @@ from deltalake import DeltaTable
 
 from warehouse import delta
 from warehouse.delta import STATE_KEY, Table
-from warehouse.delta_log import Commit, commit_of, has_log
+from warehouse.delta_log import Commit, commit_of, has_log, newest_version
+from warehouse.purge import Past
 
 SCHEMA = pa.schema([("_key", pa.string()), ("number", pa.int64())])
 APPS = ("landing", "order/so-y-te/ho_so", ":keys/so-y-te")
@@ -45,8 +46,12 @@ def widened(table: Table, app: str, number: int) -> None:
     table.add_columns([column], txns={app: number}, state=f"{number}")
 
 
+def checkpointed(table: Table, app: str, number: int) -> None:
+    table.checkpoint()
+
+
 STEPS: tuple[Callable[[Table, str, int], None], ...] = (
-    appended, noted, replaced, compacted, widened,
+    appended, noted, replaced, compacted, widened, checkpointed,
 )  # fmt: skip
 
 
@@ -58,6 +63,8 @@ def test_it_is_what_the_library_says(
     table = Table.create(uri, SCHEMA)
     for number in range(1, 15):
         draw.choice(STEPS)(table, draw.choice(APPS), number)
+        assert newest_version(uri) == DeltaTable(uri).version()
+        assert table.is_newest
         told = {app: table.txn(app) for app in APPS}, table.newest_state(), table.schema
         with monkeypatch.context() as patch:
             patch.setattr(delta, "commit_of", lambda _, version: Commit(version=version))
@@ -76,8 +83,31 @@ def test_of_a_handle_that_stays_behind_it_is_its_own_version(tmp_path: Path) -> 
     assert other is not None
     appended(other, "landing", 2)
     assert (table.txn("landing"), other.txn("landing")) == (1, 2)
+    assert (table.is_newest, other.is_newest) == (False, True)
     assert table.catch_up()
     assert table.txn("landing") == 2
+    assert not table.catch_up()
+    table.note(txns={"landing": 3}, state="3")  # which leaves the handle where it was
+    assert not table.is_newest
+    assert table.catch_up()
+    assert table.txn("landing") == 3
+
+
+def test_nobody_takes_a_table_for_the_newest_of_which_the_next_commit_is_purged(
+    tmp_path: Path,
+) -> None:
+    uri = str(tmp_path / "table")
+    table = Table.create(uri, SCHEMA)
+    appended(table, "landing", 1)
+    before = Table.open(uri)
+    assert before is not None
+    for number in (2, 3):
+        appended(table, "landing", number)
+    Past(uri, is_landing=False).delete()
+    assert not Path(uri, "_delta_log", f"{before.version + 1:020}.json").exists()
+    assert not before.is_newest
+    assert before.catch_up()
+    assert before.txn("landing") == 3
 
 
 @pytest.mark.parametrize("text", [None, "", "{not json", '{"commitInfo":5', '{"commitInfo":5}',
@@ -103,3 +133,10 @@ def test_a_table_elsewhere_is_left_to_the_library(tmp_path: Path) -> None:
     assert has_log(str(tmp_path))
     assert not has_log(str(tmp_path / "nothing"))
     assert commit_of(f"file://{tmp_path}", 0) == Commit(version=0)
+    assert newest_version(str(tmp_path)) == 0
+    assert newest_version(f"file://{tmp_path}") is None
+    assert newest_version(str(tmp_path / "nothing")) is None
+    elsewhere = Table.open(f"file://{tmp_path}")
+    assert elsewhere is not None
+    assert not elsewhere.is_newest  # nobody knows
+    assert not elsewhere.catch_up()

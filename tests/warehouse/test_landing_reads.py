@@ -12,12 +12,13 @@ import pyarrow as pa
 import pytest
 
 from schemas.errors import LostRaceError
-from warehouse.delta import Table, as_table, retried
+from warehouse.delta import Table, as_table
 from warehouse.landing import Landing
 from warehouse.landing_commits import APP
 from warehouse.landing_read import LandingRead, LandOutcome, ReadEnd
 from warehouse.landing_stamp import ReadStamp
 from warehouse.purge import Past
+from warehouse.races import retried
 from warehouse.state import StreamState
 from warehouse.vanished import LandedKeys, Vanished
 
@@ -107,6 +108,26 @@ def opened(landing: Landing) -> tuple[Table, StreamState]:
     table = landing.table()
     assert table is not None
     return table, Landing.state_of(table)
+
+
+@pytest.mark.parametrize("columns", [0, 40])  # of the first 32 the log tells the least and the most
+def test_how_many_rows_landed_is_told_by_the_log_as_by_the_rows(
+    tmp_path: Path, columns: int
+) -> None:
+    landing, other = (Landing(str(tmp_path / "landing")) for _ in range(2))
+    more = [f"cot_{number}" for number in range(columns)]
+    for night in range(1, 12):
+        land(landing, {str(n): night for n in range(night)}, night=night, more=more)
+        if night == 6:
+            opened(landing)[0].compact(target=1_000_000)
+        assert other.version() == landing.version()  # though it has opened the table before
+    every = landing.rows(after=0, to=99).group_by("_landing_version").len()
+    told = sorted((version, rows) for version, rows in every.rows())
+    assert len(told) == 11
+    for after in range(12):
+        for to in range(12):
+            within = [(version, rows) for version, rows in told if after < version <= to]
+            assert other.sizes(after=after, to=to) == within
 
 
 @pytest.mark.parametrize("rows", [{"3": 1}, {}])
