@@ -87,7 +87,7 @@ bench: $(BENCH_READY) ## Measure beside limits and peers (BENCH=rest: one group;
 growth: $(BENCH_READY) ## Measure a first load of 100 k to 10 M rows; draw docs/img/growth.svg
 	$(PY) -m benchmarks --scale $(SCALE) growth
 
-profile: $(BENCH_READY) ## Show where CPU and wall time go (BENCH=load, changes, events, silent)
+profile: $(BENCH_READY) ## Show where CPU and wall time go (BENCH=load, changes, events, silent, busy)
 	$(PY) -m benchmarks --scale $(SCALE) profile $(BENCH)
 
 constraints: ## Resolve everything anew, unpinned, and write constraints.txt

@@ -118,9 +118,17 @@ def _silent(bench: Bench) -> dict[str, Any]:
     return _profile(silent.province(bench), bench, what, url=bench.office.url(), night=True)
 
 
+def _busy(bench: Bench) -> dict[str, Any]:
+    count, folder = silent.sources(bench), silent.province(bench)
+    silent.change(bench, folder)
+    what = f"{count} sources x 2 streams, a row changed in each"
+    return _profile(folder, bench, what, url=bench.office.url(), night=True)
+
+
 SUBJECTS: Final[dict[str, Callable[[Bench], dict[str, Any]]]] = {
     "load": _load,
     "changes": _changes,
     "events": _events,
     "silent": _silent,
+    "busy": _busy,
 }

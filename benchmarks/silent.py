@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,6 +81,27 @@ def offices(bench: Bench, folder: Path, count: int) -> None:
         for stream, read in zip(_INTO, streams, strict=True):
             text += f"  {stream}:\n    key: so_ho_so\n    {read}\n{_INTO[stream]}"
         (told / f"{name}.yaml").write_text(text, "utf-8")
+
+
+def change(bench: Bench, folder: Path) -> None:
+    """One row of every stream changes: what an ordinary day leaves behind in small offices."""
+    newest = "WHERE so_ho_so = (SELECT max(so_ho_so) FROM {stream})"
+    for number in range(sources(bench)):
+        name = f"xa-{number:03d}"
+        for stream in _INTO:
+            row, update = newest.format(stream=stream), f"UPDATE {stream} SET trang_thai = '9'"
+            if number % 3 == 0:
+                moved = f"{update}, ngay_cap_nhat = date_trunc('second', localtimestamp) {row}"
+                bench.office.execute(name.replace("-", "_"), moved)
+            elif number % 3 == 1:
+                with closing(sqlite3.connect(folder / f"{name}.db")) as connection, connection:
+                    connection.execute(f"{update}, ngay_cap_nhat = datetime('now') {row}")
+            else:
+                path = folder / name / f"{stream}.csv"
+                rows = pl.read_csv(path, infer_schema=False)
+                is_newest = pl.col("so_ho_so") == pl.col("so_ho_so").max()
+                status = pl.when(is_newest).then(pl.lit("9")).otherwise("trang_thai")
+                rows.with_columns(status.alias("trang_thai")).write_csv(path)
 
 
 _READ = "table: {table}\n    version: ngay_cap_nhat\n    cursor: ngay_cap_nhat"
