@@ -55,8 +55,8 @@ BEFOREHAND: Final[dict[str, Sequence[Callable[[Bench], object]]]] = {
     "silent": (silent.province,),
     "changes": (standing.warehouse, postgres.database, standing.proved),
     "postgres": (postgres.database,),
-    "memory": (larger.three_millions, postgres.database),
-    "reconcile": (reconcile.office,),
+    "memory": (larger.offices,),
+    "reconcile": (reconcile.warehouse,),
     "files": (files.made,),
     "files-to-core": (files.made,),
 }

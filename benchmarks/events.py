@@ -21,7 +21,6 @@ _VALUES = (
 
 def rows(bench: Bench) -> Iterator[Row]:
     """The line of this benchmark."""
-    office(bench)
     taken: dict[int, list[Measure]] = {LONG: [], SHORT: []}
     while bench.again(taken[LONG]):
         for months, measures in taken.items():

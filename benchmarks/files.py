@@ -174,6 +174,9 @@ def _take(bench: Bench, kind: _Kind) -> _Taken:
     file = _file(bench, kind)
     taken = _Taken(file=file, mine=[], theirs=[])
     folder, (task, _) = str(file.folder), kind.peer
+    with Path(folder, kind.name).open("rb") as again:  # ours comes first: both find it in memory
+        while again.read(2**20):
+            pass
     while bench.again(taken.mine):
         threads = task == "polars_csv"
         done = run("benchmarks.files:read", folder=folder, threads=threads)

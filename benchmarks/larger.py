@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from benchmarks import postgres, standing, truth
+from benchmarks import postgres, standing
 from benchmarks.bench import Bench
 from benchmarks.measuring import Row, beside
 from benchmarks.postgres import ROWS, changed_nights, first_load
@@ -29,10 +29,7 @@ def changes(bench: Bench) -> Iterator[Row]:
 def memory(bench: Bench) -> Iterator[Row]:
     """The most memory of a fresh process that loads three millions, beside one."""
     large = bench.rows(3 * ROWS)
-    most, least = (
-        first_load(bench, office).measure
-        for office in (three_millions(bench), postgres.database(bench))
-    )
+    most, least = (first_load(bench, office).measure for office in offices(bench))
     title = f"peak memory of a first load of {large:,} dossiers"
     one = f"of {bench.rows(ROWS):,}"
     yield beside(title, ours=[most], peer=one, theirs=[least], bound=1.2, of="peak memory")
@@ -40,8 +37,6 @@ def memory(bench: Bench) -> Iterator[Row]:
     yield beside(title, ours=[most], peer="1 GiB", theirs=[gibibyte], bound=1.0, of="peak memory")
 
 
-def three_millions(bench: Bench) -> str:
-    """Name of the database of three millions."""
-    office = bench.office.dossiers(bench.rows(3 * ROWS), scale=bench.scale)
-    truth.of_database(bench, office)
-    return office
+def offices(bench: Bench) -> list[str]:
+    """Names of the databases of three millions and of one."""
+    return [postgres.unchanged(bench, bench.rows(count)) for count in (3 * ROWS, ROWS)]

@@ -84,6 +84,10 @@ class Office:
         self._filled(name, make)
         return name
 
+    def look_through(self, database: str) -> None:
+        """Reads the table `ho_so` once: who is measured first finds it in memory as the second."""
+        self.execute(database, "SELECT max(ma_thu_tuc) FROM ho_so")
+
     def fill(self, database: str, table: str, frames: Iterable[pl.DataFrame]) -> None:
         """Copies frames into a table with the same columns."""
         with dbapi.connect(self.url(database)) as connection, connection.cursor() as cursor:

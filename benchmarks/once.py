@@ -31,6 +31,10 @@ class Once:
             found: Made = self._made[name]  # type: ignore[assignment]  # a name has one maker
             return found
 
+    def has(self, name: str) -> bool:
+        """Whether it is made already."""
+        return name in self._made
+
     def forget(self, name: str) -> None:
         """It isn't there any more; it is made again when it is asked for."""
         self._made.pop(name, None)

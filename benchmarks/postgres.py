@@ -69,12 +69,19 @@ def database(bench: Bench) -> str:
 def with_changed(bench: Bench, rows: int) -> str:
     """Name of a database of so many dossiers, beside which there is one that changed.
 
-    Both are told their truths, after the copy: nobody may look into what is copied.
+    What is true of both is asked after the copy: nobody may look into what is copied.
     """
     database = bench.office.dossiers(rows, scale=bench.scale)
     changed = bench.office.changed(database, scale=bench.scale)
     for name in (database, changed):
         truth.of_database(bench, name)
+    return database
+
+
+def unchanged(bench: Bench, rows: int) -> str:
+    """Name of a database of so many dossiers."""
+    database = bench.office.dossiers(rows, scale=bench.scale)
+    truth.of_database(bench, database)
     return database
 
 
@@ -118,6 +125,7 @@ def first_load(bench: Bench, database: str) -> Load:
     def make() -> Load:
         url, folder = bench.office.url(database), bench.room(f"warehouse-{database}")
         expected = truth.of_database(bench, database)
+        bench.office.look_through(database)
         done = ours.synced(bench, folder, url)
         as_expected("ours", done, whole(expected) | {"evidence": expected["rows"]})
         return Load(folder=folder, measure=done)
@@ -133,6 +141,7 @@ def changed_nights(bench: Bench, database: str, holding: Path) -> list[Measure]:
         url = bench.office.url(newer)
         changed = truth.of_office(url, where="ngay_cap_nhat > now() - interval '1 day'")["rows"]
         expected = whole(truth.of_database(bench, newer)) | {"updated": changed}
+        bench.office.look_through(newer)
         nights: list[Measure] = []
         while bench.again(nights):
             nights.append(night(url, expected))

@@ -13,7 +13,7 @@ from benchmarks.measuring import Measure, Row, Timer, beside, run
 from benchmarks.warming import warm_up
 
 ROWS = 1_000_000
-DATABASE = "doi_soat"
+_DATABASE = "doi_soat"
 EACH = 250  # missing, extra, changed in a value, changed in the month
 _READ = "reading all rows as Arrow, nothing compared"
 
@@ -161,14 +161,14 @@ def full_read(timer: Timer, *, folder: str) -> dict[str, Any]:
     return {"read": rows}
 
 
-def office(bench: Bench) -> Path:
-    """A folder with the warehouse of the office's table, which is in the database DATABASE."""
+def warehouse(bench: Bench) -> Path:
+    """A folder with the warehouse of the office's table, and `sources/`."""
 
     def make() -> Path:
         count, folder = _count(bench), bench.room("reconcile")
-        bench.office.execute("postgres", f"CREATE DATABASE {DATABASE}")
-        bench.office.execute(DATABASE, TABLE.format(rows=count), "ANALYZE ho_so")
-        url = bench.office.url(DATABASE)
+        bench.office.execute("postgres", f"CREATE DATABASE {_DATABASE}")
+        bench.office.execute(_DATABASE, TABLE.format(rows=count), "VACUUM ANALYZE ho_so")
+        url = bench.office.url(_DATABASE)
         run("benchmarks.reconcile:set_up", url=url, folder=str(folder), rows=count)
         return folder
 
@@ -181,7 +181,7 @@ def _count(bench: Bench) -> int:
 
 def rows(bench: Bench) -> Iterator[Row]:
     """The lines of this benchmark."""
-    count, each, folder = _count(bench), bench.rows(EACH), office(bench)
+    count, each, folder = _count(bench), bench.rows(EACH), warehouse(bench)
 
     def taken(take: Callable[[], Measure]) -> list[Measure]:
         measures: list[Measure] = []
@@ -189,6 +189,7 @@ def rows(bench: Bench) -> Iterator[Row]:
             measures.append(take())
         return measures
 
+    bench.office.look_through(_DATABASE)
     reads = taken(lambda: run("benchmarks.reconcile:full_read", folder=str(folder)))
     clean = taken(lambda: _compared(folder, {}))
     yield beside(
@@ -196,7 +197,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         peer=_READ, theirs=reads, bound=2.0,
     )  # fmt: skip
     statements, expected = planted(count, each)
-    bench.office.execute(DATABASE, *statements)
+    bench.office.execute(_DATABASE, *statements)
     title = f"{4 * each:,} differences in {count:,} rows of PostgreSQL, found by reconcile"
     found = taken(lambda: _compared(folder, expected))
     yield beside(title, ours=found, peer=_READ, theirs=reads, bound=3.0)

@@ -36,7 +36,7 @@ _COLUMNS: Final = ("so_ho_so", "ngay_tiep_nhan", "trang_thai", "ngay_cap_nhat")
 
 def rows(bench: Bench) -> Iterator[Row]:
     """The line of this benchmark."""
-    count, folder = sources(bench), str(province(bench))
+    count, folder = how_many(bench), str(province(bench))
     mine: list[Measure] = []
     bare: list[Measure] = []
     expected = {"broken": [], "landed": 0, "read": 0, "rows": count * _ROWS, "blocked": []}
@@ -51,8 +51,8 @@ def rows(bench: Bench) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def sources(bench: Bench) -> int:
-    """How many there are."""
+def how_many(bench: Bench) -> int:
+    """Sources of the province."""
     return max(bench.rows(SOURCES), 3)
 
 
@@ -61,7 +61,7 @@ def province(bench: Bench) -> Path:
 
     def make() -> Path:
         folder = bench.room("silent")
-        offices(bench, folder, sources(bench))
+        offices(bench, folder, how_many(bench))
         for _ in range(2):  # one loads everything, the next one learns which keys there are
             run("benchmarks.silent:night", folder=str(folder))
         return folder
@@ -71,8 +71,8 @@ def province(bench: Bench) -> Path:
 
 def offices(bench: Bench, folder: Path, count: int) -> None:
     """Writes the sources, and what they read."""
-    told = folder / "sources"
-    told.mkdir()
+    described = folder / "sources"
+    described.mkdir()
     frame = next(dossiers.frames(_ROWS, scale=1)).select(_COLUMNS)
     for number in range(count):
         name = f"xa-{number:03d}"
@@ -80,13 +80,16 @@ def offices(bench: Bench, folder: Path, count: int) -> None:
         text = f"source: {name}\nname: {name}\nconnector: {connector}\nstreams:\n"
         for stream, read in zip(_INTO, streams, strict=True):
             text += f"  {stream}:\n    key: so_ho_so\n    {read}\n{_INTO[stream]}"
-        (told / f"{name}.yaml").write_text(text, "utf-8")
+        (described / f"{name}.yaml").write_text(text, "utf-8")
 
 
 def change(bench: Bench, folder: Path) -> None:
-    """One row of every stream changes: what an ordinary day leaves behind in small offices."""
+    """One row of every stream changes, as in small offices on an ordinary day.
+
+    The night behind it finds them, and the one behind that isn't silent yet.
+    """
     newest = "WHERE so_ho_so = (SELECT max(so_ho_so) FROM {stream})"
-    for number in range(sources(bench)):
+    for number in range(how_many(bench)):
         name = f"xa-{number:03d}"
         for stream in _INTO:
             row, update = newest.format(stream=stream), f"UPDATE {stream} SET trang_thai = '9'"

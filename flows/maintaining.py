@@ -126,6 +126,7 @@ def maintain_of_night(context: Context, receipts: Sequence[Receipt]) -> None:
     others = ("restricted/quarantine", "analysts/runs", "analysts/releases", "analysts/freshness")
     for path in (*sorted(landings), *sorted(core), *others):
         try:
+            # What landed has a table.
             if path not in landings and Table.open(f"{uri}/{path}") is None:
                 continue
             joined = compacted(f"{uri}/{path}", from_files=_NIGHTLY_FILES)

@@ -27,7 +27,7 @@ from deltalake.exceptions import CommitFailedError, SchemaMismatchError, TableNo
 
 from schemas.errors import LienThongError, LostRaceError, WarehouseError
 from warehouse.delta_errors import in_our_words
-from warehouse.delta_log import Commit, commit_of, has_log, newest_version
+from warehouse.delta_log import Commit, commit_of, has_log, newest_version, told
 
 STATE_KEY: Final = "lienthong.state"
 _KEEP_LOG: Final = {"delta.logRetentionDuration": "interval 36500 days"}
@@ -159,29 +159,31 @@ class Table:
     @property
     def rows(self) -> int:
         """How many rows this version has, by the log alone: no file is opened."""
-        added = self._added
-        return int(added["num_records"].sum()) if added.height else 0
+        return int(told(self._added, "num_records")["num_records"].sum())
 
     def spans(self, column: str) -> pl.DataFrame:
         """By the log alone, of every file the `rows`, and the `least` and `most` of a column.
 
-        Both are null where the log doesn't tell.
+        Both are null where the log doesn't tell, and where a row has none.
         """
-        bounds = {"least": f"min.{column}", "most": f"max.{column}", "rows": "num_records"}
-        added = self._added
-        known = [name for name in bounds.values() if name in added.columns]
-        absent = [pl.lit(None, pl.Int64).alias(n) for n in bounds.values() if n not in known]
-        return added.select(*known, *absent).select(pl.col(n).alias(k) for k, n in bounds.items())
+        names = [f"{what}.{column}" for what in ("min", "max", "null_count")]
+        files = told(self._added, *names, "num_records")
+        least, most, nulls = (pl.col(name) for name in names)
+        return files.select(
+            pl.when(nulls == 0).then(least).alias("least"),
+            pl.when(nulls == 0).then(most).alias("most"),
+            rows="num_records",
+        )
 
     @property
-    def _added(self) -> pl.DataFrame:
+    def _added(self) -> pa.Table:
         """What the log says of the files of this version."""
         with _translated(self.uri):
-            return pl.DataFrame(self._handle.get_add_actions(flatten=True))
+            return pa.table(self._handle.get_add_actions(flatten=True))
 
     @property
     def is_newest(self) -> bool:
-        """Whether nobody has written since this version, as far as that is told without opening."""
+        """Whether nobody has written since; a moment old, so no commit may depend on it alone."""
         return newest_version(self.uri) == self.version
 
     def catch_up(self) -> bool:
@@ -358,11 +360,9 @@ class Table:
     def small_files(self, *, below: int) -> list[int]:
         """How many files smaller than `below` bytes each partition has."""
         added = self._added
-        if not added.height:
-            return []
-        partition = pl.struct(pl.lit(0), pl.col("^partition.*$"))
-        small = added.filter(pl.col("size_bytes") < below)
-        return small.group_by(partition).len()["len"].to_list()
+        partition = [name for name in added.schema.names if name.startswith("partition.")]
+        small = told(added, "size_bytes", *partition).filter(pl.col("size_bytes") < below)
+        return small.group_by(pl.lit(0), *partition).len()["len"].to_list()
 
     def compact(self, *, target: int) -> int:
         """Joins the small files of each partition, in one commit; rows and their order stay.

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-_VERSION: Final = re.compile(r"(\d{20})\.")
+import polars as pl
+import pyarrow as pa
+
+_VERSION: Final = re.compile(r"(\d{20})\.[^#]+")  # with #: what a writer hasn't finished
 _WANTED: Final = ('{"txn"', '{"commitInfo"')  # others may be long: the statistics of a file
 
 
@@ -59,10 +62,24 @@ def newest_version(uri: str) -> int | None:
         return None
     try:
         with os.scandir(Path(uri, "_delta_log")) as entries:
-            found = [_VERSION.match(entry.name) for entry in entries]
+            found = [_VERSION.fullmatch(entry.name) for entry in entries]
     except OSError:
         return None
     return max((int(name[1]) for name in found if name), default=None)
+
+
+def told(actions: pa.Table, *names: str) -> pl.DataFrame:
+    """Some columns of what the library says of a version's files, one row a file.
+
+    One that it doesn't tell is null, and one of a name that comes twice: of a column `a.b` and of
+    the field `b` in a struct `a` it says alike.
+    """
+    columns = {}
+    for name in names:
+        places = actions.schema.get_all_field_indices(name)
+        columns[name] = actions.column(places[0]) if len(places) == 1 else None
+    nothing = pa.nulls(actions.num_rows, pa.int64())
+    return pl.DataFrame({n: nothing if found is None else found for n, found in columns.items()})
 
 
 def has_log(uri: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a run does that lost a race against another one: it looks again, and tries once more."""
+"""What a run does that lost a race against another one: it looks, and tries, again."""
 
 from __future__ import annotations
 

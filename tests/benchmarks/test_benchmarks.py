@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,7 @@ def test_what_is_made_beforehand_is_made_once_whoever_asks_for_it() -> None:
 
     def make(run: Bench) -> Path:
         made.append(run.room("it"))
+        time.sleep(0.2)  # the other one asks meanwhile
         return made[0]
 
     def asks(run: Bench) -> None:

@@ -1,4 +1,4 @@
-"""What the newest commit says by its file is what the Delta library says by the whole log."""
+"""What the files of a log say, of the newest commit too, is what the Delta library says by it."""
 
 from __future__ import annotations
 
@@ -91,6 +91,15 @@ def test_of_a_handle_that_stays_behind_it_is_its_own_version(tmp_path: Path) -> 
     assert not table.is_newest
     assert table.catch_up()
     assert table.txn("landing") == 3
+
+
+def test_what_a_killed_writer_left_is_no_version(tmp_path: Path) -> None:
+    uri = str(tmp_path / "table")
+    table = Table.create(uri, SCHEMA)
+    for name in ("00000000000000000001.json#1", "_commit_1.json.tmp", "1.json", "notes.txt"):
+        Path(uri, "_delta_log", name).write_text("{", "utf-8")
+    assert newest_version(uri) == 0
+    assert table.is_newest
 
 
 def test_nobody_takes_a_table_for_the_newest_of_which_the_next_commit_is_purged(
